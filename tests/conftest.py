@@ -1,0 +1,15 @@
+"""Shared fixtures: the real data, when it is at hand."""
+
+from pathlib import Path
+
+import pytest
+
+REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Return the folder of real data beside the checkout (`../shared/data`), or skip."""
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"no real data at {REAL_DATA}; the made scenes still test this path")
+    return REAL_DATA

@@ -1,0 +1,93 @@
+"""The machine, the versions and the commit behind a measurement."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+
+def describe_environment(device: str) -> dict[str, str | int]:
+    """Return what has to stand beside a figure for it to be comparable.
+
+    Parameters
+    ----------
+    device
+        Where the measured method ran: `"cpu"`, `"cuda:0"`; a CUDA device gets its name added.
+
+    Returns
+    -------
+    dict
+        `python`, `torch`, `opencv`, `numpy`, `cpu`, `threads`, `device`, `date` (UTC, ISO 8601) and, in a
+        checkout, `commit`, which ends in `-dirty` if files were changed since.
+    """
+    environment: dict[str, str | int] = {
+        "python": platform.python_version(),
+        "torch": _torch_version(),
+        "opencv": cv2.__version__,
+        "numpy": np.__version__,
+        "cpu": cpu_model(),
+        "threads": _threads(),
+        "device": _device_name(device),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    commit = checkout_commit(Path(__file__))
+    return environment if commit is None else environment | {"commit": commit}
+
+
+def cpu_model() -> str:
+    """Return the processor's name as the system gives it, else the architecture."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:  # not Linux
+        pass
+    return platform.processor() or platform.machine()
+
+
+def checkout_commit(file: Path) -> str | None:
+    """Return the git commit of the checkout that tracks a file, None if there is none."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+
+    def ask(*arguments: str) -> str | None:
+        command = [git, "-C", str(file.parent), *arguments]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (no shell)
+        return answer.stdout.strip() if answer.returncode == 0 else None
+
+    # An installed copy may lie inside somebody else's checkout, which does not track it.
+    if ask("ls-files", "--error-unmatch", "--", file.name) is None:
+        return None
+    return ask("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+
+
+def _torch_version() -> str:
+    try:
+        return version("torch")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _threads() -> int:
+    """Return the threads the run had: torch's own count if it was used, else the usable processors."""
+    if "torch" in sys.modules:
+        return int(sys.modules["torch"].get_num_threads())
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _device_name(device: str) -> str:
+    if device.startswith("cuda") and "torch" in sys.modules:
+        return f"{device} ({sys.modules['torch'].cuda.get_device_name(device)})"
+    return device

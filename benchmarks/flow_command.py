@@ -1,0 +1,106 @@
+"""`python -m benchmarks flow`: optical flow on a public data set."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from patchbatch.errors import PatchBatchError
+
+if TYPE_CHECKING:
+    from benchmarks.runner import FlowBenchmark
+
+# Said again here because the modules that define them take a second to import, which --help should not.
+DATASETS = ("kitti2012", "kitti2015", "sintel", "middlebury", "chairs")
+PRESETS = ("auto", "default", "kitti", "sintel", "middlebury")
+
+DESCRIPTION = """\
+Score methods on the pairs of a data set: a table on stdout, everything with --json.
+EPE and Out-* are means over the pairs, Fl-all pools the pixels of all pairs; shares in percent."""
+METHODS_HELP = """\
+patchbatch (default), dis-ultrafast, dis-fast, dis-medium, farneback, zero, or NAME=FOLDER with .flo,
+KITTI .png, .pfm or .npz files named as for the benchmark's upload (flow/000002_10,
+final/alley_1/frame0002), like its ground truth, or like the pair (000002, RubberWhale)"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the sub-command and its arguments."""
+    parser = commands.add_parser("flow", help="optical flow on a public data set", description=DESCRIPTION)
+    parser.add_argument("dataset", choices=DATASETS, metavar="DATASET", help=", ".join(DATASETS))
+    parser.add_argument("root", metavar="ROOT", help="the data set's folder, or the one that holds it")
+    parser.add_argument(
+        "--pass", dest="rendering", choices=("clean", "final"), default="final", help="of Sintel (final)"
+    )
+    parser.add_argument("--method", nargs="+", default=["patchbatch"], metavar="M", help=METHODS_HELP)
+    parser.add_argument("--limit", type=_positive, metavar="N", help="only the first N pairs")
+    parser.add_argument(
+        "--keep-invalid", action="store_true", help="count the pixels of Sintel's invalid mask too"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write all figures, also of every pair, to FILE")
+    _add_pipeline_arguments(parser.add_argument_group("of the method patchbatch"))
+    parser.set_defaults(run=run)
+
+
+def _add_pipeline_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--model", nargs="+", default=["fast"], metavar="NAME|FILE", help="networks (fast)")
+    group.add_argument("--preset", choices=PRESETS, default="auto", help="auto: the data set's own")
+    group.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
+    group.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16", "float16"),
+        default="auto",
+        help="of the network",
+    )
+    group.add_argument("--no-refine", dest="refine", action="store_false", help="stop after interpolation")
+    group.add_argument("--seed", type=int, default=0, help="of the matcher's random choices (0)")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not a positive number")
+    return number
+
+
+def settings_of(arguments: argparse.Namespace) -> FlowBenchmark:
+    """Turn parsed arguments into the settings of the runner."""
+    from benchmarks.methods import PatchBatchSettings  # noqa: PLC0415 (slow to import: see run)
+    from benchmarks.runner import FlowBenchmark  # noqa: PLC0415
+
+    return FlowBenchmark(
+        dataset=arguments.dataset,
+        root=arguments.root,
+        rendering=arguments.rendering,
+        methods=tuple(arguments.method),
+        models=tuple(arguments.model),
+        patchbatch=PatchBatchSettings(
+            preset=arguments.preset,
+            device=arguments.device,
+            precision=arguments.precision,
+            refine=arguments.refine,
+            seed=arguments.seed,
+        ),
+        limit=arguments.limit,
+        keep_invalid=arguments.keep_invalid,
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the benchmark, print its table and write its file.
+
+    Raises
+    ------
+    PatchBatchError
+        For anything the user can mend.
+    """
+    # Imported after the arguments are known to be right, so that --help and usage errors are quick.
+    from benchmarks import runner, table  # noqa: PLC0415
+
+    if arguments.json is not None and not Path(arguments.json).absolute().parent.is_dir():
+        raise PatchBatchError(f"no folder for {arguments.json}: make it first, the run may take hours")
+    report = runner.run(settings_of(arguments))
+    print(table.format_table(report["dataset"], report["rows"]))
+    if arguments.json is not None:
+        table.write_json(arguments.json, report)
+    return 0

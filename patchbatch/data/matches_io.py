@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ from patchbatch.errors import PatchBatchError
 
 Points = NDArray[np.float32]
 
+# No picture reaches this far; float32 has no halves of a pixel left there.
+_BEYOND = 1e9
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 
 
@@ -46,8 +47,8 @@ def write_matches(
             f"matches are (N, 2), (N, 2), (N,), not {start.shape}, {end.shape}, {weight.shape}; match them"
         )
     table = np.column_stack([start, end, weight]).astype(np.float64)
-    if not np.isfinite(table).all():
-        raise PatchBatchError("matches hold NaN or infinity; select the finite ones")
+    if not (np.abs(table) < _BEYOND).all():  # false for NaN
+        raise PatchBatchError("matches hold NaN or numbers beyond 1e9; select the others")
     with atomic_path(path) as temporary:
         np.savetxt(temporary, table, fmt="%.9g")  # nine digits tell any two float32 apart
 
@@ -85,7 +86,7 @@ def _match(line: bytes, name: str) -> list[float]:
         raise PatchBatchError(f"{name}: not a number; write x1 y1 x2 y2 score") from None
     if len(numbers) < 4:
         raise PatchBatchError(f"{name}: {len(numbers)} numbers; write x1 y1 x2 y2 score")
-    if not all(math.isfinite(number) and abs(number) < 1e9 for number in numbers):
+    if not all(abs(number) < _BEYOND for number in numbers):  # false for NaN
         raise PatchBatchError(f"{name}: a number is not finite or beyond 1e9; leave the match out")
     return [*numbers, 1.0] if len(numbers) == 4 else numbers
 

@@ -60,7 +60,7 @@ def read_npz_confidence(path: FilePath) -> NDArray[np.float32]:
         As `read_npz`, or the archive has no confidence, or values outside [0, 1].
     """
     with _archive(path) as archive:
-        confidence = _read_array(archive, "confidence", path, kinds="f").astype(np.float32)
+        confidence = _read_array(archive, "confidence", path, kinds="f")
     return checked_confidence(confidence, f"{path}: confidence")
 
 

@@ -88,8 +88,10 @@ def write_pfm(path: FilePath, values: NDArray[Any]) -> None:
         raise PatchBatchError(f"a PFM file holds real numbers, not {values.dtype}; convert them")
     kind = "PF" if values.ndim == 3 else "Pf"
     header = f"{kind}\n{values.shape[1]} {values.shape[0]}\n-1\n".encode()
+    with np.errstate(over="ignore"):  # beyond float32 is infinity, which the format can hold
+        stored = values[::-1].astype("<f4")
     with atomic_path(path) as temporary:
-        temporary.write_bytes(header + values[::-1].astype("<f4").tobytes())
+        temporary.write_bytes(header + stored.tobytes())
 
 
 def read_pfm_flow(path: FilePath) -> tuple[Flow, Mask]:

@@ -1,0 +1,182 @@
+"""Two frames of a made scene, with exact flow and occlusion.
+
+A scene is a set of textured planes. In each frame a plane is seen through a homography, and the nearest
+plane wins at each pixel, so flow and visibility follow in closed form: no rendered depth, no search.
+Flat layers in front of each other are the special case of constant depth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Image = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A textured plane.
+
+    Attributes
+    ----------
+    texture
+        `(h, w)` or `(h, w, 3)` float32 in [0, 1].
+    to_texture
+        Two 3x3 homographies: pixel (x, y, 1) of frame 1 and of frame 2 -> texture pixel.
+    nearness
+        Two 3-vectors: inner product with (x, y, 1) is the inverse depth at that pixel of each frame.
+        The largest positive one is seen.
+    mask
+        `(h, w)` bool, where the surface exists; None: everywhere, the texture being mirrored at its border.
+    """
+
+    texture: Image
+    to_texture: tuple[Array, Array]
+    nearness: tuple[Array, Array]
+    mask: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class ScenePair:
+    """What `render_pair` makes.
+
+    Attributes
+    ----------
+    image1, image2
+        `(H, W)` or `(H, W, 3)` float32 in [0, 1].
+    flow
+        `(H, W, 2)` float32, pixels of frame 1 to frame 2; defined for occluded pixels too.
+    visible
+        `(H, W)` bool: the point is seen in frame 2 and lies inside it.
+    """
+
+    image1: Image
+    image2: Image
+    flow: NDArray[np.float32]
+    visible: NDArray[np.bool_]
+
+
+def render_pair(
+    surfaces: list[Surface],
+    size: tuple[int, int],
+    origin1: tuple[float, float] = (0.0, 0.0),
+    origin2: tuple[float, float] | None = None,
+    bend: NDArray[np.float32] | None = None,
+) -> ScenePair:
+    """Render a window of both frames.
+
+    Parameters
+    ----------
+    surfaces
+        The scene; where no surface is seen the image is black and the flow is not valid.
+    size
+        (height, width) of the window in pixels.
+    origin1, origin2
+        Frame coordinates (x, y) of the windows' top left pixels. Without `origin2` the second window
+        follows the median motion, to whole pixels.
+    bend
+        `(height, width, 2)` float32: frame 1 shows at pixel p what an unbent frame shows at p + bend(p).
+    """
+    pixels1 = _pixel_grid(size, origin1)
+    if bend is not None:
+        pixels1 = pixels1 + bend
+    label1, texture1 = _look(surfaces, 0, pixels1)
+    target = _targets(surfaces, label1, texture1)
+    found = label1 >= 0
+    if origin2 is None:
+        origin2 = _follow(target, found, size, origin1)
+    label2, texture2 = _look(surfaces, 1, _pixel_grid(size, origin2))
+    inside = _inside(target - np.asarray(origin2), size)
+    seen = inside & found
+    seen[seen] = _look(surfaces, 1, target[seen])[0] == label1[seen]
+    plain1 = _pixel_grid(size, (0.0, 0.0))
+    flow = np.where(found[..., None], target - np.asarray(origin2) - plain1, 0.0).astype(np.float32)
+    return ScenePair(_paint(surfaces, label1, texture1), _paint(surfaces, label2, texture2), flow, seen)
+
+
+def _pixel_grid(size: tuple[int, int], origin: tuple[float, float]) -> Array:
+    y, x = np.mgrid[: size[0], : size[1]]
+    return np.stack([x + origin[0], y + origin[1]], axis=-1).astype(np.float64)
+
+
+def _look(surfaces: list[Surface], frame: int, pixels: Array) -> tuple[NDArray[np.int64], Array]:
+    """Return which surface each pixel of a frame shows (-1: none), and where on its texture."""
+    label = np.full(pixels.shape[:-1], -1, np.int64)
+    nearest = np.zeros(pixels.shape[:-1])
+    place = np.zeros_like(pixels)
+    for index, surface in enumerate(surfaces):
+        a, b, c = surface.nearness[frame]
+        nearness = a * pixels[..., 0] + b * pixels[..., 1] + c
+        texture_pixel = _apply(surface.to_texture[frame], pixels)
+        better = (nearness > nearest) & _exists(surface, texture_pixel)
+        label[better] = index
+        nearest[better] = nearness[better]
+        place[better] = texture_pixel[better]
+    return label, place
+
+
+def _apply(homography: Array, points: Array) -> Array:
+    mapped = points @ homography[:, :2].T + homography[:, 2]
+    depth = mapped[..., 2:]
+    # A point on the plane's horizon maps to infinity; keep it finite, it is never the nearest.
+    return mapped[..., :2] / np.where(np.abs(depth) < 1e-9, 1e-9, depth)
+
+
+def _exists(surface: Surface, texture_pixel: Array) -> NDArray[np.bool_]:
+    if surface.mask is None:
+        return np.isfinite(texture_pixel).all(axis=-1)
+    height, width = surface.mask.shape
+    near = np.clip(np.rint(texture_pixel), -1, max(height, width)).astype(np.int64)
+    inside = (near >= 0).all(axis=-1) & (near[..., 0] < width) & (near[..., 1] < height)
+    near[~inside] = 0
+    return inside & surface.mask[near[..., 1], near[..., 0]]
+
+
+def _targets(surfaces: list[Surface], label: NDArray[np.int64], place: Array) -> Array:
+    """Where in frame 2 each point seen in frame 1 lies."""
+    target = np.zeros_like(place)
+    for index, surface in enumerate(surfaces):
+        mine = label == index
+        target[mine] = _apply(np.linalg.inv(surface.to_texture[1]), place[mine])
+    return target
+
+
+def _follow(
+    target: Array, found: NDArray[np.bool_], size: tuple[int, int], origin: tuple[float, float]
+) -> tuple[float, float]:
+    if not found.any():
+        return origin
+    motion = np.median((target - _pixel_grid(size, origin))[found], axis=0)
+    return float(origin[0] + np.rint(motion[0])), float(origin[1] + np.rint(motion[1]))
+
+
+def _inside(points: Array, size: tuple[int, int]) -> NDArray[np.bool_]:
+    return (points >= 0).all(axis=-1) & (points[..., 0] <= size[1] - 1) & (points[..., 1] <= size[0] - 1)
+
+
+def _paint(surfaces: list[Surface], label: NDArray[np.int64], place: Array) -> Image:
+    image = np.zeros(label.shape + surfaces[0].texture.shape[2:], np.float32)
+    where = np.clip(place, -1e4, 1e4).astype(np.float32)
+    for index, surface in enumerate(surfaces):
+        mine = label == index
+        if mine.any():
+            image[mine] = _sample(surface.texture, where, mine)[mine]
+    return image
+
+
+def _sample(texture: Image, where: NDArray[np.float32], mine: NDArray[np.bool_]) -> Image:
+    """Read the texture, from a smaller copy of it where the view shrinks it, so that it does not alias."""
+    step = np.maximum(
+        np.linalg.norm(np.diff(where, axis=1, append=where[:, -1:]), axis=-1),
+        np.linalg.norm(np.diff(where, axis=0, append=where[-1:]), axis=-1),
+    )
+    shrink = float(np.clip(np.median(step[mine]), 1.0, 4.0))
+    if shrink > 1.4:
+        texture = cv2.GaussianBlur(texture, (0, 0), 0.4 * shrink)
+    return cv2.remap(
+        texture, where[..., 0], where[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+    )

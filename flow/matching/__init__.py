@@ -1,0 +1,26 @@
+"""Descriptors of two images in, matches out."""
+
+from flow.matching.coarse_to_fine import CoarseToFineSettings, DenseMatches, match_pyramids
+from flow.matching.confidence import match_confidence
+from flow.matching.exact import ExactSettings, NearestNeighbours, nearest_neighbours
+from flow.matching.filtering import remove_small_islands, two_way_check, two_way_error
+from flow.matching.matcher import MatchingSettings, match
+from flow.matching.matches import Matches
+from flow.matching.seeds import SeedField
+
+__all__ = [
+    "CoarseToFineSettings",
+    "DenseMatches",
+    "ExactSettings",
+    "Matches",
+    "MatchingSettings",
+    "NearestNeighbours",
+    "SeedField",
+    "match",
+    "match_confidence",
+    "match_pyramids",
+    "nearest_neighbours",
+    "remove_small_islands",
+    "two_way_check",
+    "two_way_error",
+]

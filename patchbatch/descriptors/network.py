@@ -110,8 +110,8 @@ class FineGrainedBatchNorm(nn.Module):
         mean = x.mean(dim=0)
         std = (x.var(dim=0, unbiased=False) + self.eps).sqrt()
         with torch.no_grad():
-            self.running_mean.lerp_(mean.float(), self.momentum)
-            self.running_std.lerp_(std.float(), self.momentum)
+            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+            self.running_std.lerp_(std.to(self.running_std.dtype), self.momentum)
         return (x - mean) / std * self.weight + self.bias
 
 
@@ -143,13 +143,13 @@ class PatchNet(nn.Module):
         size, inputs = config.patch_size, 1
         for index, (outputs, kernel) in enumerate(zip(config.channels, kernels, strict=True)):
             size -= kernel - 1
+            if size < 1:
+                raise PatchBatchError(f"a {config.patch_size}-px patch is too small for this network; use 46 or more")
             self.convolutions.append(nn.Conv2d(inputs, outputs, kernel))
             self.normalizations.append(self._normalization(outputs, size))
             if index < len(kernels) - 1:
                 size = -(-size // 2) if config.partial_windows else size // 2
             inputs = outputs
-        if size < 1:
-            raise PatchBatchError(f"a {config.patch_size}-px patch is too small for this network; use 46 or more")
         self.output_size = size
         self.dimension = config.channels[-1] * size * size
 
@@ -246,3 +246,15 @@ def flops_per_pixel(config: PatchNetConfig) -> int:
     inputs = (1, *config.channels[:-1])
     areas = [9] * (len(config.channels) - 1) + [4]
     return 2 * sum(i * o * a for i, o, a in zip(inputs, config.channels, areas, strict=True))
+
+
+def flops_per_patch(config: PatchNetConfig) -> int:
+    """Arithmetic of one patch by itself, in floating-point operations (two for a multiply-add)."""
+    size, inputs, total = config.patch_size, 1, 0
+    last = len(config.channels) - 1
+    for index, outputs in enumerate(config.channels):
+        kernel = 2 if index == last else 3
+        size -= kernel - 1
+        total += 2 * inputs * outputs * kernel**2 * size**2
+        size, inputs = (-(-size // 2) if config.partial_windows else size // 2), outputs
+    return total

@@ -37,6 +37,8 @@ class ObjectiveSettings:
         Softmax candidates closer than this (px) to the true target, but the match, are left out.
     points
         At most so many matches of one pair are used.
+    bfloat16
+        Whether similarities are computed in bfloat16.
     """
 
     loss: str = "cent+sd"
@@ -47,7 +49,8 @@ class ObjectiveSettings:
     stride: int = 2
     tolerance: float = 0.75
     exclude: float = 1.9
-    points: int = 512
+    points: int = 400
+    bfloat16: bool = True
 
 
 LOSSES = ("cent+sd", "cent", "drlim+sd", "drlim", "softmax")
@@ -140,12 +143,18 @@ def near_negatives(
 def _softmax_both_ways(
     flat1: Tensor, flat2: Tensor, matches: GridMatches, columns: int, settings: ObjectiveSettings
 ) -> Tensor:
-    forward = flat1[matches.source] @ flat2.T / settings.temperature
-    backward = flat2[matches.match] @ flat1.T / settings.temperature
-    forward = forward.masked_fill(_too_close(matches.target, matches.match, columns, len(flat2), settings), -torch.inf)
+    # The bfloat16 products of autocast are precise enough here: similarities of unit vectors, divided once.
+    with torch.autocast(flat1.device.type, torch.bfloat16, enabled=settings.bfloat16):
+        forward = flat1[matches.source] @ flat2.T
+        backward = flat2[matches.match] @ flat1.T
+    forward = _scaled(forward, _too_close(matches.target, matches.match, columns, len(flat2), settings), settings)
     origin = torch.stack([matches.source % columns, matches.source // columns], dim=-1) * settings.stride
-    backward = backward.masked_fill(_too_close(origin, matches.source, columns, len(flat1), settings), -torch.inf)
+    backward = _scaled(backward, _too_close(origin, matches.source, columns, len(flat1), settings), settings)
     return 0.5 * (softmax_matching(forward, matches.match) + softmax_matching(backward, matches.source))
+
+
+def _scaled(similarity: Tensor, left_out: Tensor, settings: ObjectiveSettings) -> Tensor:
+    return (similarity.float() / settings.temperature).masked_fill(left_out, -torch.inf)
 
 
 def _too_close(target: Tensor, match: Tensor, columns: int, count: int, settings: ObjectiveSettings) -> Tensor:

@@ -90,10 +90,12 @@ def batch_loss(
     described = describe_crops(net, torch.cat([image1, image2]), objective.stride, bfloat16)
     grid = (int(described.shape[2]), int(described.shape[3]))
     losses = []
+    # Unbound once: the gradient of an index is a whole zero batch, that of unbind is not.
+    each = described.unbind()
     for index in range(count):
         matches = grid_matches(flow[index], visible[index], grid, net.patch_size // 2, objective, generator)
         if len(matches.source) >= 16:
-            losses.append(pair_loss(described[index], described[count + index], matches, objective, generator))
+            losses.append(pair_loss(each[index], each[count + index], matches, objective, generator))
     return torch.stack(losses).mean() if losses else described.sum() * 0.0
 
 
@@ -272,7 +274,7 @@ def train(arguments: argparse.Namespace) -> Path:
     settings = TrainSettings(steps=arguments.steps, batch=arguments.batch, learning_rate=arguments.learning_rate,
                              seed=arguments.seed, bfloat16=not arguments.float32)  # fmt: skip
     objective = ObjectiveSettings(loss=arguments.loss, margin=arguments.margin, balance=arguments.balance,
-                                  temperature=arguments.temperature)  # fmt: skip
+                                  temperature=arguments.temperature, bfloat16=settings.bfloat16)  # fmt: skip
     look = SourceSettings(crop=arguments.crop, mean=net.config.input_mean, std=net.config.input_std)
     folders = (arguments.photos, arguments.streets, arguments.data)
     source = PairSource(*folders, look, arguments.seed, settings.steps * settings.batch)

@@ -1,0 +1,219 @@
+"""Two images in, a flow field out: the one place that knows the whole order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from flow.interpolation import PRESETS as INTERPOLATION
+from flow.interpolation import InterpolationSettings, interpolate
+from flow.matching import Matches, MatchingSettings, match
+from flow.meter import Meter, StageCost
+from flow.refinement import PRESETS as REFINEMENT
+from flow.refinement import RefinementSettings, refine
+from patchbatch.data.images import as_float, read_image, to_grey, to_rgb
+from patchbatch.descriptors.describe import describe_pyramid
+from patchbatch.descriptors.network import PatchNet, flops_per_patch, flops_per_pixel
+from patchbatch.devices import resolve_device, resolve_precision
+from patchbatch.errors import PatchBatchError
+from patchbatch.zoo import load_model
+
+PRESETS = ("default", "kitti", "sintel", "middlebury")
+# The coarsest level is searched exhaustively, so it may have about this many pixels.
+TOP_LEVEL_PIXELS = 10_000
+
+ImageLike = str | PathLike[str] | NDArray[Any]
+Field = tuple[NDArray[np.float32], NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class FlowResult:
+    """What `estimate_flow` returns.
+
+    Attributes
+    ----------
+    flow
+        `(H, W, 2)` float32: u to the right and v downward in pixels, from image 1 to image 2.
+    valid
+        `(H, W)` bool, where `flow` has a value: everywhere, but for sparse results.
+    confidence
+        `(H, W)` float32 in [0, 1]; 0 where there is no value.
+    matches
+        The checked matches that the flow was made from.
+    seconds
+        Wall time by stage ("describe", "match", "interpolate", "refine") and of the whole ("total").
+    costs
+        The same stages with arithmetic and peak memory.
+    stages
+        With `keep_stages`: (flow, valid) after "matches", "interpolated" and "refined".
+    descriptors
+        With `keep_stages`: the descriptors of image 1, `(H, W, D)`.
+    """
+
+    flow: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    confidence: NDArray[np.float32]
+    matches: Matches
+    seconds: dict[str, float]
+    costs: dict[str, StageCost] = field(default_factory=dict)
+    stages: dict[str, Field] = field(default_factory=dict)
+    descriptors: Tensor | None = None
+
+
+def estimate_flow(
+    image1: ImageLike,
+    image2: ImageLike,
+    model: str | PathLike[str] | PatchNet = "fast",
+    *,
+    preset: str = "default",
+    device: str = "auto",
+    precision: str = "auto",
+    interpolate: bool = True,
+    refine: bool = True,
+    seed: int = 0,
+    keep_stages: bool = False,
+    matching: MatchingSettings | None = None,
+    interpolation: InterpolationSettings | None = None,
+    refinement: RefinementSettings | None = None,
+    on_stage: Callable[[str, StageCost], None] | None = None,
+) -> FlowResult:
+    """Estimate the motion from image 1 to image 2.
+
+    Parameters
+    ----------
+    image1, image2
+        Paths, or arrays `(H, W)` or `(H, W, 3)` RGB (uint8, uint16, or float in [0, 1]), of one size.
+    model
+        A shipped model's name, a weights file, or a network from `load_model`.
+    preset
+        "default", "kitti", "sintel" or "middlebury": settings of interpolation and refinement.
+    device, precision
+        See `patchbatch.devices`. A network that is handed in stays on its device, and `device` is not used.
+    interpolate
+        False: stop at the matches; `flow` is then valid at matched pixels only.
+    refine
+        False: leave the variational step out.
+    seed
+        Of the matcher's random search; the same seed gives the same flow on the same machine.
+    keep_stages
+        Keep what each stage made, and the descriptors.
+    matching, interpolation, refinement
+        Settings in place of the preset's.
+    on_stage
+        Called with the name and cost of each stage when it is done.
+
+    Returns
+    -------
+    FlowResult
+
+    Raises
+    ------
+    PatchBatchError
+        For files that cannot be read, images of two sizes, and unknown names.
+
+    Examples
+    --------
+    >>> from flow.synthetic import demo_scene
+    >>> scene = demo_scene(64, 96)
+    >>> result = estimate_flow(scene.image1, scene.image2)
+    >>> result.flow.shape
+    (64, 96, 2)
+    """
+    first, second = _load_pair(image1, image2)
+    if preset not in PRESETS:
+        raise PatchBatchError(f"unknown preset {preset!r}; use one of {', '.join(PRESETS)}")
+    net = model if isinstance(model, PatchNet) else load_model(str(model), device)
+    meter = Meter(on_stage)
+    matches, descriptors = _find_matches(first, second, net, precision, _matching(matching, seed), meter)
+    stages: dict[str, Field] = {"matches": sparse_field(matches, first.shape[:2])}
+    result, confidence = stages["matches"], _sparse_confidence(matches, first.shape[:2])
+    if interpolate:
+        with meter.stage("interpolate"):
+            flow, confidence = _interpolate(matches, first, interpolation or INTERPOLATION[preset])
+        result = stages["interpolated"] = (flow, np.ones(flow.shape[:2], np.bool_))
+    if interpolate and refine:
+        with meter.stage("refine"):
+            flow = _refine(result[0], first, second, refinement or REFINEMENT[preset])
+        result = stages["refined"] = (flow, result[1])
+    return FlowResult(
+        *result, confidence, matches, meter.seconds(), meter.costs,
+        stages if keep_stages else {}, descriptors if keep_stages else None,
+    )  # fmt: skip
+
+
+# The public function takes switches of these names.
+_interpolate, _refine = interpolate, refine
+
+
+def _load_pair(image1: ImageLike, image2: ImageLike) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Read and check both images; colour only if both have it."""
+    first, second = _load(image1, "image 1"), _load(image2, "image 2")
+    if first.shape[:2] != second.shape[:2]:
+        raise PatchBatchError(
+            f"{_called(image1, 'image 1')} is {first.shape[1]}x{first.shape[0]} but {_called(image2, 'image 2')} is "
+            f"{second.shape[1]}x{second.shape[0]}; crop or resize one"
+        )
+    if first.ndim == second.ndim:
+        return first, second
+    return to_grey(first), to_grey(second)
+
+
+def _load(image: ImageLike, name: str) -> NDArray[np.float32]:
+    if not isinstance(image, np.ndarray):
+        return as_float(read_image(image))
+    try:
+        return as_float(image)
+    except PatchBatchError as error:
+        raise PatchBatchError(f"{name}: {error}") from error
+
+
+def _called(image: ImageLike, name: str) -> str:
+    return name if isinstance(image, np.ndarray) else str(image)
+
+
+def _matching(settings: MatchingSettings | None, seed: int) -> MatchingSettings:
+    settings = settings or MatchingSettings()
+    return replace(settings, coarse_to_fine=replace(settings.coarse_to_fine, seed=seed))
+
+
+def _find_matches(
+    first: NDArray[np.float32], second: NDArray[np.float32], net: PatchNet, precision: str,
+    settings: MatchingSettings, meter: Meter,
+) -> tuple[Matches, Tensor]:  # fmt: skip
+    """Describe both images and match them; the descriptors of the second image end here."""
+    levels = pyramid_levels(first.shape[:2]) if settings.method == "coarse-to-fine" else 1
+    with meter.stage("describe") as cost:
+        pyramid1, pyramid2 = (describe_pyramid(to_grey(image), net, levels, precision) for image in (first, second))
+        per_point = flops_per_pixel(net.config) if net.is_dense else flops_per_patch(net.config)
+        points = sum(level.shape[0] * level.shape[1] for level in (*pyramid1, *pyramid2))
+        cost.gflop = points * per_point / 1e9
+    with meter.stage("match"):
+        matches = match(pyramid1, pyramid2, settings)
+    return matches, pyramid1[0]
+
+
+def pyramid_levels(shape: tuple[int, ...]) -> int:
+    """Number of levels until an image `(H, W)` has at most about `TOP_LEVEL_PIXELS` pixels."""
+    return 1 + max(0, math.ceil(math.log(shape[0] * shape[1] / TOP_LEVEL_PIXELS, 4)))
+
+
+def sparse_field(matches: Matches, shape: tuple[int, ...]) -> Field:
+    """Draw matches into an empty field: flow `(H, W, 2)` and where it has a value `(H, W)`."""
+    flow, valid = np.zeros((*shape, 2), np.float32), np.zeros(shape, np.bool_)
+    x, y = np.rint(matches.points1).astype(np.int64).T
+    flow[y, x], valid[y, x] = matches.vectors, True
+    return flow, valid
+
+
+def _sparse_confidence(matches: Matches, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    confidence = np.zeros(shape, np.float32)
+    x, y = np.rint(matches.points1).astype(np.int64).T
+    confidence[y, x] = matches.confidence
+    return confidence

@@ -22,8 +22,8 @@ class StageCost:
     seconds
         Wall time.
     gflop
-        Floating-point operations of its matrix products and convolutions, in thousands of millions; None where
-        the stage has none to speak of.
+        Floating-point operations of its convolutions, in thousands of millions; None where the stage has
+        none.
     peak_mb
         Largest resident memory of the whole process while the stage ran, in MB (on systems without
         /proc: up to its end).

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from os import PathLike
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,32 @@ from flow.matching import Matches, MatchingSettings, match
 from flow.meter import Meter, StageCost
 from flow.refinement import PRESETS as REFINEMENT
 from flow.refinement import RefinementSettings, refine
-from patchbatch.data.images import as_float, read_image, to_grey, to_rgb
+from patchbatch.data.images import as_float, read_image, to_grey
 from patchbatch.descriptors.describe import describe_pyramid
 from patchbatch.descriptors.network import PatchNet, flops_per_patch, flops_per_pixel
-from patchbatch.devices import resolve_device, resolve_precision
 from patchbatch.errors import PatchBatchError
 from patchbatch.zoo import load_model
 
-PRESETS = ("default", "kitti", "sintel", "middlebury")
 # The coarsest level is searched exhaustively, so it may have about this many pixels.
 TOP_LEVEL_PIXELS = 10_000
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings of the dense stages for one kind of images."""
+
+    interpolation: InterpolationSettings
+    refinement: RefinementSettings
+
+
+PRESETS = MappingProxyType(
+    {
+        "default": Preset(INTERPOLATION["robust"], REFINEMENT["sintel"]),
+        "kitti": Preset(INTERPOLATION["robust"], REFINEMENT["kitti"]),
+        "sintel": Preset(INTERPOLATION["robust"], REFINEMENT["sintel"]),
+        "middlebury": Preset(INTERPOLATION["robust"], REFINEMENT["middlebury"]),
+    }
+)
 
 ImageLike = str | PathLike[str] | NDArray[Any]
 Field = tuple[NDArray[np.float32], NDArray[np.bool_]]
@@ -136,11 +153,13 @@ def estimate_flow(
     result, confidence = stages["matches"], _sparse_confidence(matches, first.shape[:2])
     if interpolate:
         with meter.stage("interpolate"):
-            flow, confidence = _interpolate(matches, first, interpolation or INTERPOLATION[preset])
+            flow, confidence = _interpolate(
+                matches, first, settings=interpolation or PRESETS[preset].interpolation
+            )
         result = stages["interpolated"] = (flow, np.ones(flow.shape[:2], np.bool_))
     if interpolate and refine:
         with meter.stage("refine"):
-            flow = _refine(result[0], first, second, refinement or REFINEMENT[preset])
+            flow = _refine(result[0], first, second, refinement or PRESETS[preset].refinement)
         result = stages["refined"] = (flow, result[1])
     return FlowResult(
         *result, confidence, matches, meter.seconds(), meter.costs,
@@ -157,8 +176,8 @@ def _load_pair(image1: ImageLike, image2: ImageLike) -> tuple[NDArray[np.float32
     first, second = _load(image1, "image 1"), _load(image2, "image 2")
     if first.shape[:2] != second.shape[:2]:
         raise PatchBatchError(
-            f"{_called(image1, 'image 1')} is {first.shape[1]}x{first.shape[0]} but {_called(image2, 'image 2')} is "
-            f"{second.shape[1]}x{second.shape[0]}; crop or resize one"
+            f"{_called(image1, 'image 1')} is {first.shape[1]}x{first.shape[0]} but "
+            f"{_called(image2, 'image 2')} is {second.shape[1]}x{second.shape[0]}; crop or resize one"
         )
     if first.ndim == second.ndim:
         return first, second
@@ -190,7 +209,9 @@ def _find_matches(
     """Describe both images and match them; the descriptors of the second image end here."""
     levels = pyramid_levels(first.shape[:2]) if settings.method == "coarse-to-fine" else 1
     with meter.stage("describe") as cost:
-        pyramid1, pyramid2 = (describe_pyramid(to_grey(image), net, levels, precision) for image in (first, second))
+        pyramid1, pyramid2 = (
+            describe_pyramid(to_grey(image), net, levels, precision) for image in (first, second)
+        )
         per_point = flops_per_pixel(net.config) if net.is_dense else flops_per_patch(net.config)
         points = sum(level.shape[0] * level.shape[1] for level in (*pyramid1, *pyramid2))
         cost.gflop = points * per_point / 1e9
@@ -200,7 +221,7 @@ def _find_matches(
 
 
 def pyramid_levels(shape: tuple[int, ...]) -> int:
-    """Number of levels until an image `(H, W)` has at most about `TOP_LEVEL_PIXELS` pixels."""
+    """Return the number of levels until an image `(H, W)` has at most about `TOP_LEVEL_PIXELS` pixels."""
     return 1 + max(0, math.ceil(math.log(shape[0] * shape[1] / TOP_LEVEL_PIXELS, 4)))
 
 

@@ -12,8 +12,8 @@ from patchbatch.data.scenes import Array, Image, ScenePair, Surface, render_pair
 def demo_scene(height: int = 300, width: int = 400, seed: int = 0) -> ScenePair:
     """Render two frames of four textured layers.
 
-    The background zooms and turns, a ground strip slides, a disc turns over it, and a ring crosses in front of
-    everything with the largest motion, 40 px or 2/15 of the height, whichever is less.
+    The background zooms and turns, a ground strip slides, a disc turns over it, and a ring crosses in front
+    of everything with the largest motion, up to 40 px at full size, less in small frames.
 
     Parameters
     ----------
@@ -30,19 +30,27 @@ def demo_scene(height: int = 300, width: int = 400, seed: int = 0) -> ScenePair:
     rng = np.random.default_rng(seed)
     scale = height / 300
     frame = np.array([width, height], np.float64)
-    layers = [
-        _layer(rng, frame, frame * 0.5, None, _motion(frame * 0.5, 2.0, 1.04, (6, -3), scale), 0),
-        _layer(rng, frame, frame * [0.5, 0.9], _strip(frame), _motion(frame * [0.5, 1], -1, 1.02, (-16, 4), scale), 1),
-        _layer(rng, frame, frame * [0.3, 0.4], _disc(frame, 0.0), _motion(frame * [0.3, 0.4], 14, 0.95, (12, 8), scale), 2),
-        _layer(rng, frame, frame * [0.68, 0.5], _disc(frame, 0.5), _motion(frame * [0.68, 0.5], -6, 1.05, (-26, -18), scale), 3),
-    ]  # fmt: skip
+    centres = frame * np.array([[0.5, 0.5], [0.5, 0.9], [0.3, 0.4], [0.68, 0.5]])
+    shapes = [None, _strip(frame), _disc(frame, 0.0), _disc(frame, 0.5)]
+    motions = [
+        _motion(centres[0], 2, 1.04, (6, -3), scale),
+        _motion(centres[1], -1, 1.02, (-16, 4), scale),
+        _motion(centres[2], 14, 0.95, (12, 8), scale),
+        _motion(centres[3], -6, 1.05, (-26, -18), scale),
+    ]
+    layers = [_layer(rng, frame, centres[i], shapes[i], motions[i], i) for i in range(len(motions))]
     return render_pair(layers, (height, width), origin2=(0.0, 0.0))
 
 
 def _layer(
-    rng: np.random.Generator, frame: Array, centre: Array, shape: NDArray[np.bool_] | None, motion: Array, rank: int
+    rng: np.random.Generator,
+    frame: Array,
+    centre: Array,
+    shape: NDArray[np.bool_] | None,
+    motion: Array,
+    rank: int,
 ) -> Surface:
-    """A layer whose texture (and shape) is centred at a place of frame 1; higher ranks hide lower ones."""
+    """Make a layer, its texture and shape centred at a place of frame 1; higher ranks hide lower ones."""
     texture = fractal_texture(int(1.5 * frame[1]), int(1.5 * frame[0]), rng)
     to_texture = np.eye(3)
     to_texture[:2, 2] = frame * 0.75 - centre
@@ -91,4 +99,4 @@ def fractal_texture(height: int, width: int, rng: np.random.Generator) -> Image:
     colours = rng.uniform(0, 1, (2, 3)).astype(np.float32)
     share = (1 / (1 + np.exp(-1.6 * levels)))[..., None]
     texture: Image = (colours[0] * (1 - share) + colours[1] * share).astype(np.float32)
-    return np.clip(texture + 0.06 * levels[..., None], 0, 1).astype(np.float32)
+    return np.asarray(np.clip(texture + 0.06 * levels[..., None], 0, 1), np.float32)

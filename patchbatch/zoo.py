@@ -38,8 +38,9 @@ def load_model(name: str | Path = "fast", device: str = "cpu") -> PatchNet:
     PatchBatchError
         For an unknown name or a file that is not a PatchBatch weights file.
     """
-    from patchbatch.descriptors.weights_io import read_weights
-    from patchbatch.devices import resolve_device
+    # Imported here: names and help texts of the models are wanted without torch.
+    from patchbatch.descriptors.weights_io import read_weights  # noqa: PLC0415
+    from patchbatch.devices import resolve_device  # noqa: PLC0415
 
     return read_weights(weights_file(name)).to(resolve_device(device))
 
@@ -57,4 +58,5 @@ def weights_file(name: str | Path) -> Path:
         return shipped
     if Path(name).is_file():
         return Path(name)
-    raise PatchBatchError(f"unknown model {str(name)!r}; shipped are {', '.join(model_names())}, or give a .safetensors file")
+    shipped_names = ", ".join(model_names())
+    raise PatchBatchError(f"unknown model {str(name)!r}; shipped are {shipped_names}; or give a weights file")

@@ -76,5 +76,6 @@ def agreed_beliefs(
     for _ in range(rounds):
         sent = np.zeros_like(messages)
         _exchange(beliefs, messages, vectors, np.float32(weight), np.float32(limit), sent)
-        messages, beliefs = sent, unary + sent.sum(axis=2)
+        # Four slices added are several times as fast as a sum over so short an axis.
+        messages, beliefs = sent, unary + sent[:, :, 0] + sent[:, :, 1] + sent[:, :, 2] + sent[:, :, 3]
     return beliefs

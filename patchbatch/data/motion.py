@@ -18,7 +18,7 @@ def layered_pair(textures: list[Image], size: tuple[int, int], rng: np.random.Ge
     Parameters
     ----------
     textures
-        Grey photographs `(h, w)` float32 in [0, 1], each at least as large as `size` is welcome but not asked.
+        Grey photographs `(h, w)` float32 in [0, 1], of any size.
     size
         (height, width) of the rendered frames in pixels.
     rng
@@ -58,7 +58,9 @@ def street_pair(
         Source of all randomness.
     """
     height, width = photo.shape[:2]
-    intrinsics = np.array([[0.58 * width, 0, width / 2], [0, 0.58 * width, height * rng.uniform(0.4, 0.55)], [0, 0, 1]])
+    intrinsics = np.array(
+        [[0.58 * width, 0, width / 2], [0, 0.58 * width, height * rng.uniform(0.4, 0.55)], [0, 0, 1]]
+    )
     pose1 = _drive(rng, forward=rng.uniform(-0.3, 0.6))
     step = _drive(rng, forward=rng.choice([-1, 1], p=[0.2, 0.8]) * rng.uniform(0.1, 2.0))
     pose2 = (step[0] @ pose1[0], step[0] @ pose1[1] + step[1])
@@ -76,7 +78,7 @@ Pose = tuple[Array, Array]
 
 
 def _street_planes(rng: np.random.Generator) -> list[tuple[Array, float]]:
-    """Normals and distances (metres) in the frame of the camera: x right, y down, z forward."""
+    """Return normals and distances (metres) in the frame of the camera: x right, y down, z forward."""
     tilt = rng.normal(0, 0.02, 6)
     return [
         (np.array([tilt[0], 1.0, tilt[1]]), 1.65),  # the ground below a car's camera
@@ -89,7 +91,7 @@ def _street_planes(rng: np.random.Generator) -> list[tuple[Array, float]]:
 
 def _drive(rng: np.random.Generator, forward: float) -> Pose:
     angles = rng.normal(0, [0.006, 0.02, 0.004])
-    rotation = cv2.Rodrigues(angles)[0]
+    rotation = np.asarray(cv2.Rodrigues(angles)[0], np.float64)
     translation = np.array([rng.normal(0, 0.04), rng.normal(0, 0.015), -forward])
     return rotation, translation
 
@@ -98,7 +100,7 @@ def _plane(
     texture: Image, intrinsics: Array, normal: Array, distance: float, pose1: Pose, pose2: Pose,
     mask: NDArray[np.bool_] | None = None, to_texture: Array | None = None,
 ) -> Surface:  # fmt: skip
-    """A plane n.X = d of the photo's camera, seen from two poses; `to_texture`: photo pixel to texture pixel."""
+    """Place a plane n.X = d of the photo's camera before two poses; `to_texture`: photo to texture pixel."""
     inverse = np.linalg.inv(intrinsics)
     homographies, nearnesses = [], []
     for rotation, translation in (pose1, pose2):
@@ -111,17 +113,22 @@ def _plane(
 
 
 def _box(texture: Image, intrinsics: Array, pose1: Pose, pose2: Pose, rng: np.random.Generator) -> Surface:
-    """A car-sized upright rectangle on the street that moves by itself between the frames."""
+    """Place a car-sized upright rectangle on the street that moves by itself between the frames."""
     depth, side = rng.uniform(6, 30), rng.uniform(-5, 5)
     width, height = rng.uniform(1.5, 4), rng.uniform(1.2, 3)
     normal = np.array([rng.normal(0, 0.4), 0.0, 1.0])
     centre = np.array([side, 1.65 - height / 2, depth])
-    corners = centre + np.array([[-width, -height, 0], [width, -height, 0], [width, height, 0], [-width, height, 0]]) / 2
+    corners = (
+        centre
+        + np.array([[-width, -height, 0], [width, -height, 0], [width, height, 0], [-width, height, 0]]) / 2
+    )
     corners[:, 2] = (normal @ centre - corners @ [normal[0], normal[1], 0.0]) / normal[2]
     projected = corners @ intrinsics.T
     quad = (projected[:, :2] / projected[:, 2:]).astype(np.float32)
     h, w = texture.shape[:2]
-    size = np.minimum(np.array([quad[1, 0] - quad[0, 0], quad[3, 1] - quad[0, 1]]) * rng.uniform(0.8, 1.6), [w, h])
+    size = np.minimum(
+        np.array([quad[1, 0] - quad[0, 0], quad[3, 1] - quad[0, 1]]) * rng.uniform(0.8, 1.6), [w, h]
+    )
     size = np.maximum(size, 8)
     start = rng.uniform(0, 1, 2) * (np.array([w, h]) - size)
     target = (start + np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * (size - 1)).astype(np.float32)
@@ -130,12 +137,12 @@ def _box(texture: Image, intrinsics: Array, pose1: Pose, pose2: Pose, rng: np.ra
     mask = np.zeros((h, w), np.bool_)
     (x0, y0), (x1, y1) = np.rint(target[0]).astype(int), np.rint(target[2]).astype(int)
     mask[y0 : y1 + 1, x0 : x1 + 1] = True
-    photo_to_texture = cv2.getPerspectiveTransform(quad, target)
+    photo_to_texture = np.asarray(cv2.getPerspectiveTransform(quad, target), np.float64)
     return _plane(texture, intrinsics, normal, float(normal @ centre), pose1, moved, mask, photo_to_texture)
 
 
 def _random_view(texture_shape: tuple[int, ...], size: tuple[int, int], rng: np.random.Generator) -> Array:
-    """A similarity from frame pixels to a random part of the texture."""
+    """Return a similarity from frame pixels to a random part of the texture."""
     zoom = np.exp(rng.uniform(np.log(0.6), np.log(1.5)))
     angle = rng.normal(0, 0.3)
     linear = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -146,7 +153,7 @@ def _random_view(texture_shape: tuple[int, ...], size: tuple[int, int], rng: np.
 
 
 def _random_affine(size: tuple[int, int], rng: np.random.Generator, shift: float) -> Array:
-    """The motion of a layer: pixel of frame 1 to pixel of frame 2."""
+    """Return the motion of a layer: pixel of frame 1 to pixel of frame 2."""
     angle, zoom = rng.normal(0, 0.12), np.exp(rng.normal(0, 0.12, 2) + rng.normal(0, 0.1))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     shear = np.array([[1.0, rng.normal(0, 0.06)], [0.0, 1.0]])
@@ -164,14 +171,15 @@ def _centred(linear: Array, source: Array, target: Array) -> Array:
 def _blob_mask(
     texture_shape: tuple[int, ...], size: tuple[int, int], view: Array, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """A random smooth shape around the part of the texture that a random place of the frame shows."""
+    """Return a random smooth shape around the part of the texture that a random place of the frame shows."""
     place = rng.uniform(0, 1, 2) * np.array(size[::-1])
     centre = view[:2, :2] @ place + view[:2, 2]
     radius = rng.uniform(0.08, 0.4) * min(size) * np.sqrt(abs(np.linalg.det(view[:2, :2])))
     y, x = np.mgrid[: texture_shape[0], : texture_shape[1]]
     dx, dy = (x - centre[0]) * rng.uniform(0.6, 1.6), y - centre[1]
     wobble = sum(
-        rng.normal(0, 0.25 / k) * np.cos(k * np.arctan2(dy, dx) + rng.uniform(0, 2 * np.pi)) for k in range(2, 6)
+        rng.normal(0, 0.25 / k) * np.cos(k * np.arctan2(dy, dx) + rng.uniform(0, 2 * np.pi))
+        for k in range(2, 6)
     )
     mask: NDArray[np.bool_] = np.hypot(dx, dy) < radius * (1 + wobble)
     return mask
@@ -179,5 +187,5 @@ def _blob_mask(
 
 def _smooth_field(size: tuple[int, int], rng: np.random.Generator, amplitude: float) -> NDArray[np.float32]:
     coarse = rng.normal(0, 1, (4, 4, 2)).astype(np.float32) * amplitude
-    field: NDArray[np.float32] = cv2.resize(coarse, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
-    return field
+    field = cv2.resize(coarse, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(field, np.float32)

@@ -123,7 +123,8 @@ def _apply(homography: Array, points: Array) -> Array:
     mapped = points @ homography[:, :2].T + homography[:, 2]
     depth = mapped[..., 2:]
     # A point on the plane's horizon maps to infinity; keep it finite, it is never the nearest.
-    return mapped[..., :2] / np.where(np.abs(depth) < 1e-9, 1e-9, depth)
+    finite: Array = mapped[..., :2] / np.where(np.abs(depth) < 1e-9, 1e-9, depth)
+    return finite
 
 
 def _exists(surface: Surface, texture_pixel: Array) -> NDArray[np.bool_]:
@@ -133,7 +134,7 @@ def _exists(surface: Surface, texture_pixel: Array) -> NDArray[np.bool_]:
     near = np.clip(np.rint(texture_pixel), -1, max(height, width)).astype(np.int64)
     inside = (near >= 0).all(axis=-1) & (near[..., 0] < width) & (near[..., 1] < height)
     near[~inside] = 0
-    return inside & surface.mask[near[..., 1], near[..., 0]]
+    return np.asarray(inside & surface.mask[near[..., 1], near[..., 0]])
 
 
 def _targets(surfaces: list[Surface], label: NDArray[np.int64], place: Array) -> Array:
@@ -141,7 +142,7 @@ def _targets(surfaces: list[Surface], label: NDArray[np.int64], place: Array) ->
     target = np.zeros_like(place)
     for index, surface in enumerate(surfaces):
         mine = label == index
-        target[mine] = _apply(np.linalg.inv(surface.to_texture[1]), place[mine])
+        target[mine] = _apply(np.linalg.inv(surface.to_texture[1]).astype(np.float64), place[mine])
     return target
 
 
@@ -176,7 +177,8 @@ def _sample(texture: Image, where: NDArray[np.float32], mine: NDArray[np.bool_])
     )
     shrink = float(np.clip(np.median(step[mine]), 1.0, 4.0))
     if shrink > 1.4:
-        texture = cv2.GaussianBlur(texture, (0, 0), 0.4 * shrink)
-    return cv2.remap(
+        texture = np.asarray(cv2.GaussianBlur(texture, (0, 0), 0.4 * shrink), np.float32)
+    seen = cv2.remap(
         texture, where[..., 0], where[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
     )
+    return np.asarray(seen, np.float32)

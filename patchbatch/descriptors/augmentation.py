@@ -21,18 +21,20 @@ def change_light(image: Image, rng: np.random.Generator, strength: float = 1.0) 
     coarse = rng.normal(0, 0.08 * strength, (3, 3)).astype(np.float32)
     shading = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     changed = np.power(np.clip(image, 0, 1), gamma) * gain * (1 + shading) + offset
-    return np.clip(changed, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(changed, 0, 1), np.float32)
 
 
 def degrade(image: Image, rng: np.random.Generator, strength: float = 1.0) -> Image:
     """Blur (defocus or motion along one direction) and add sensor noise to a grey image in [0, 1]."""
     kind = rng.random()
     if kind < 0.3:
-        image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 0.3 + 1.2 * strength)))
+        sigma = float(rng.uniform(0.3, 0.3 + 1.2 * strength))
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float32)
     elif kind < 0.45:
-        image = cv2.filter2D(image, -1, _motion_kernel(rng, int(rng.integers(3, 4 + round(7 * strength)))))
+        kernel = _motion_kernel(rng, int(rng.integers(3, 4 + round(7 * strength))))
+        image = np.asarray(cv2.filter2D(image, -1, kernel), np.float32)
     noise = rng.normal(0, rng.uniform(0, 0.03 * strength), image.shape)
-    return np.clip(image + noise, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(image + noise, 0, 1), np.float32)
 
 
 def _motion_kernel(rng: np.random.Generator, length: int) -> Image:
@@ -43,7 +45,7 @@ def _motion_kernel(rng: np.random.Generator, length: int) -> Image:
     centre = np.array([size // 2, size // 2])
     start, end = np.rint(centre - half).astype(int), np.rint(centre + half).astype(int)
     cv2.line(kernel, start.tolist(), end.tolist(), 1.0)
-    return kernel / kernel.sum()
+    return np.asarray(kernel / kernel.sum(), np.float32)
 
 
 def standardize_pair(
@@ -59,6 +61,6 @@ def standardize_pair(
     def one(image: Image) -> Image:
         shift_here, scale_here = shift + rng.normal(0, 0.05), scale * np.exp(rng.normal(0, 0.05))
         flat = (image - image.mean()) / max(float(image.std()), 0.02)
-        return ((flat * scale_here + shift_here) * std + mean).astype(np.float32)
+        return np.asarray((flat * scale_here + shift_here) * std + mean, np.float32)
 
     return one(image1), one(image2)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from patchbatch.descriptors.network import PatchNet
 from patchbatch.devices import resolve_precision
@@ -53,7 +54,9 @@ def describe(
         When the image is not a non-empty two-dimensional array, or for an unknown precision.
     """
     if image.ndim != 2 or image.size == 0:
-        raise PatchBatchError(f"describe takes a grey image (H, W), not shape {image.shape}; convert it with to_grey")
+        raise PatchBatchError(
+            f"describe takes a grey image (H, W), not shape {image.shape}; convert it with to_grey"
+        )
     device = next(model.parameters()).device
     dtype = resolve_precision(precision, device)
     padded = torch.from_numpy(pad_for_patches(standardize(image, model), model.patch_size)).to(device)
@@ -89,12 +92,12 @@ def halvings(image: NDArray[np.float32], levels: int) -> list[NDArray[np.float32
     for _ in range(levels - 1):
         height, width = pyramid[-1].shape[:2]
         half = cv2.resize(pyramid[-1], ((width + 1) // 2, (height + 1) // 2), interpolation=cv2.INTER_AREA)
-        pyramid.append(half)
+        pyramid.append(np.asarray(half, np.float32))
     return pyramid
 
 
 def standardize(image: NDArray[np.float32], model: PatchNet) -> NDArray[np.float32]:
-    """Bring a whole image to the mean and deviation that the network expects; a constant image becomes the mean."""
+    """Bring a whole image to the mean and deviation that the network expects; a constant one to the mean."""
     deviation = float(image.std())
     # Below one grey level of 8 bits there is only rounding noise, which is not to be blown up.
     flat = (image - image.mean()) / max(deviation, 1 / 255)
@@ -127,8 +130,8 @@ def _tiles(height: int, width: int, pixels: int) -> Iterator[tuple[int, int, int
         rows, columns = (1, max(1, -(-height * width // max(256, pixels)))) if rows == 1 else (rows, columns)
     edges_y = np.linspace(0, height, rows + 1).round().astype(int)
     edges_x = np.linspace(0, width, columns + 1).round().astype(int)
-    for top, bottom in zip(edges_y[:-1], edges_y[1:], strict=True):
-        for left, right in zip(edges_x[:-1], edges_x[1:], strict=True):
+    for top, bottom in pairwise(edges_y):
+        for left, right in pairwise(edges_x):
             yield int(top), int(bottom), int(left), int(right)
 
 
@@ -140,6 +143,8 @@ def folded(model: PatchNet, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
     """
     layers = []
     for convolution, norm in zip(model.convolutions, model.normalizations, strict=True):
+        assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)  # noqa: S101 - types
+        assert convolution.bias is not None and norm.running_mean is not None and norm.running_var is not None  # noqa: S101 - types
         gain = norm.weight / (norm.running_var + norm.eps).sqrt()
         weight = convolution.weight * gain[:, None, None, None]
         bias = (convolution.bias - norm.running_mean) * gain + norm.bias
@@ -170,5 +175,5 @@ def _describe_patches(padded: Tensor, model: PatchNet, dtype: torch.dtype, out: 
     for top in range(0, out.shape[0], rows):
         patches = windows[top : top + rows].reshape(-1, 1, size, size)
         with torch.autocast(out.device.type, dtype, enabled=dtype != torch.float32):
-            parts = [model(part) for part in patches.split(PATCHES_AT_ONCE)]
+            parts = [model(part) for part in torch.split(patches, PATCHES_AT_ONCE)]
         out[top : top + rows] = torch.cat(parts).view(-1, width, model.dimension)

@@ -42,9 +42,7 @@ def spread(positive: Tensor, negative: Tensor) -> Tensor:
     return sigma_0 + sigma_1
 
 
-def cent_drlim_sd(
-    positive: Tensor, negative: Tensor, margin: float = 100.0, balance: float = 0.8
-) -> Tensor:
+def cent_drlim_sd(positive: Tensor, negative: Tensor, margin: float = 100.0, balance: float = 0.8) -> Tensor:
     """CENT-DrLIM+SD: balance * CENT-DrLIM + (1 - balance) * (sigma_0 + sigma_1).
 
     Parameters

@@ -57,7 +57,9 @@ class PatchNetConfig:
         """Rebuild a config from `to_dict`; unknown keys are refused."""
         unknown = set(values) - {field.name for field in fields(cls)}
         if unknown:
-            raise PatchBatchError(f"unknown network settings {sorted(unknown)}; use weights made by this version")
+            raise PatchBatchError(
+                f"unknown network settings {sorted(unknown)}; use weights made by this version"
+            )
         return cls(**(values | {"channels": tuple(values["channels"])} if "channels" in values else values))
 
 
@@ -144,7 +146,9 @@ class PatchNet(nn.Module):
         for index, (outputs, kernel) in enumerate(zip(config.channels, kernels, strict=True)):
             size -= kernel - 1
             if size < 1:
-                raise PatchBatchError(f"a {config.patch_size}-px patch is too small for this network; use 46 or more")
+                raise PatchBatchError(
+                    f"a {config.patch_size}-px patch is too small for this network; use 46 or more"
+                )
             self.convolutions.append(nn.Conv2d(inputs, outputs, kernel))
             self.normalizations.append(self._normalization(outputs, size))
             if index < len(kernels) - 1:
@@ -213,6 +217,7 @@ class PatchNet(nn.Module):
         for index, (convolution, normalization) in enumerate(
             zip(self.convolutions, self.normalizations, strict=True)
         ):
+            assert isinstance(convolution, nn.Conv2d)  # noqa: S101 - tells the type checker
             x = F.conv2d(x, convolution.weight, convolution.bias, dilation=dilation)
             x = normalization(x)
             if index < last and stride > 1:
@@ -225,12 +230,15 @@ class PatchNet(nn.Module):
 
     def _check_dense(self, images: Tensor, stride: int) -> None:
         if not self.is_dense:
-            raise PatchBatchError("this network has to be evaluated patch by patch; use forward, or the fast model")
+            raise PatchBatchError(
+                "this network has to be evaluated patch by patch; use forward, or the fast model"
+            )
         if stride not in (1, 2, 4, 8, 16):
             raise PatchBatchError(f"stride {stride} is not 1, 2, 4, 8 or 16")
         if min(images.shape[-2:]) < self.patch_size:
             raise PatchBatchError(
-                f"image of {images.shape[-1]}x{images.shape[-2]} is smaller than the {self.patch_size}-px patch; pad it"
+                f"image of {images.shape[-1]}x{images.shape[-2]} is smaller than the "
+                f"{self.patch_size}-px patch; pad it"
             )
 
     def _standardize(self, x: Tensor) -> Tensor:

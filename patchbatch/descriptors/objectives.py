@@ -127,7 +127,7 @@ def drlim_family(positive: Tensor, negative: Tensor, settings: ObjectiveSettings
 def near_negatives(
     matches: GridMatches, grid: torch.Size, settings: ObjectiveSettings, generator: torch.Generator
 ) -> Tensor:
-    """For each match a wrong grid point, uniform in angle and in distance up to `near` px from the true one."""
+    """Pick a wrong grid point for each match, uniform in angle and distance, up to `near` px away."""
     rows, columns = grid
     count = len(matches.source)
     radius = 1 + torch.rand(count, generator=generator) * (settings.near / settings.stride - 1)
@@ -147,7 +147,9 @@ def _softmax_both_ways(
     with torch.autocast(flat1.device.type, torch.bfloat16, enabled=settings.bfloat16):
         forward = flat1[matches.source] @ flat2.T
         backward = flat2[matches.match] @ flat1.T
-    forward = _scaled(forward, _too_close(matches.target, matches.match, columns, len(flat2), settings), settings)
+    forward = _scaled(
+        forward, _too_close(matches.target, matches.match, columns, len(flat2), settings), settings
+    )
     origin = torch.stack([matches.source % columns, matches.source // columns], dim=-1) * settings.stride
     backward = _scaled(backward, _too_close(origin, matches.source, columns, len(flat1), settings), settings)
     return 0.5 * (softmax_matching(forward, matches.match) + softmax_matching(backward, matches.source))
@@ -157,7 +159,9 @@ def _scaled(similarity: Tensor, left_out: Tensor, settings: ObjectiveSettings) -
     return (similarity.float() / settings.temperature).masked_fill(left_out, -torch.inf)
 
 
-def _too_close(target: Tensor, match: Tensor, columns: int, count: int, settings: ObjectiveSettings) -> Tensor:
+def _too_close(
+    target: Tensor, match: Tensor, columns: int, count: int, settings: ObjectiveSettings
+) -> Tensor:
     """`(N, count)` bool: grid points near the true target, the match itself excepted."""
     index = torch.arange(count)
     x, y = index % columns * settings.stride, index // columns * settings.stride

@@ -91,7 +91,9 @@ class PairSource(Dataset[tuple[Image, Image, NDArray[np.float32], NDArray[np.boo
         self.street_files = _photo_files(streets, held_out)
         self.pair_folders = list(pairs)
         if not self.photo_files:
-            raise PatchBatchError(f"no photographs in {', '.join(map(str, photos))}; give a folder of .jpg or .png")
+            raise PatchBatchError(
+                f"no photographs in {', '.join(map(str, photos))}; give a folder of .jpg or .png"
+            )
 
     # Each loader process reads the files itself: sending it the pixels would copy them through a pipe.
     @cached_property
@@ -146,9 +148,12 @@ def _photo_files(folders: Sequence[Path], held_out: bool) -> list[Path]:
 
 def _halvings(images: list[Image]) -> list[list[Image]]:
     """Return the images at full, half and quarter size."""
-    half = [cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for image in images]
-    quarter = [cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for image in half]
-    return [images, half, quarter]
+    half = [_half(image) for image in images]
+    return [images, half, [_half(image) for image in half]]
+
+
+def _half(image: Image) -> Image:
+    return np.asarray(cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _load_pairs(folder: Path) -> list[ScenePair]:
@@ -156,7 +161,11 @@ def _load_pairs(folder: Path) -> list[ScenePair]:
     for pair in find_all_pairs(folder):
         truth = load_truth(pair)
         visible = truth.valid.copy()
-        known = [mask for mask in (truth.noc, _negated(truth.occluded), _negated(truth.invalid)) if mask is not None]
+        known = [
+            mask
+            for mask in (truth.noc, _negated(truth.occluded), _negated(truth.invalid))
+            if mask is not None
+        ]
         for mask in known:
             visible &= mask
         if truth.noc is None and truth.occluded is None:
@@ -204,14 +213,11 @@ def _halvings_of_pair(pair: ScenePair) -> list[ScenePair]:
 
 
 def _shrink(pair: ScenePair) -> ScenePair:
-    image1, image2 = (
-        cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for image in (pair.image1, pair.image2)
-    )
-    # Pixel (x, y) of the half-size image has its centre at (2x + 0.5, 2y + 0.5).
+    image1, image2 = _half(pair.image1), _half(pair.image2)
     height, width = image1.shape
-    return ScenePair(
-        image1, image2, pair.flow[: 2 * height : 2, : 2 * width : 2] / 2, pair.visible[: 2 * height : 2, : 2 * width : 2]
-    )
+    every_second = np.s_[: 2 * height : 2, : 2 * width : 2]
+    flow = (pair.flow[every_second] / 2).astype(np.float32)
+    return ScenePair(image1, image2, flow, pair.visible[every_second])
 
 
 def _crop_pair(pair: ScenePair, crop: int, rng: np.random.Generator) -> ScenePair:
@@ -230,7 +236,9 @@ def _crop_pair(pair: ScenePair, crop: int, rng: np.random.Generator) -> ScenePai
 
 
 def _window_start(middle: tuple[int, int], shape: tuple[int, ...], crop: int) -> tuple[int, int]:
-    x, y = (int(np.clip(m - crop // 2, 0, max(s - crop, 0))) for m, s in zip(middle, shape[1::-1], strict=True))
+    x, y = (
+        int(np.clip(m - crop // 2, 0, max(s - crop, 0))) for m, s in zip(middle, shape[1::-1], strict=True)
+    )
     return x, y
 
 
@@ -244,9 +252,12 @@ def _window(array: NDArray[T], start: tuple[int, int], crop: int) -> NDArray[T]:
 
 
 def _flip(pair: ScenePair, rng: np.random.Generator) -> ScenePair:
+    """Mirror a pair at its middle row, its middle column, both or neither."""
     image1, image2, flow, visible = pair.image1, pair.image2, pair.flow, pair.visible
     for axis in (0, 1):
         if rng.random() < 0.5:
-            image1, image2, flow, visible = (np.flip(array, axis) for array in (image1, image2, flow, visible))
+            image1, image2 = np.flip(image1, axis), np.flip(image2, axis)
+            flow, visible = np.flip(flow, axis), np.flip(visible, axis)
             flow = flow * np.array([1, -1] if axis == 0 else [-1, 1], np.float32)
-    return ScenePair(*(np.ascontiguousarray(array) for array in (image1, image2, flow, visible)))
+    contiguous = np.ascontiguousarray
+    return ScenePair(contiguous(image1), contiguous(image2), contiguous(flow), contiguous(visible))

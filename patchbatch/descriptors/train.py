@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
@@ -101,7 +100,7 @@ def batch_loss(
 
 @torch.inference_mode()
 def rank1(net: PatchNet, batches: Iterator[Batch], objective: ObjectiveSettings, bfloat16: bool) -> float:
-    """Share (percent) of grid points whose nearest descriptor in the other crop is within 3 px of the truth."""
+    """Return the share (percent) of grid points whose nearest descriptor lies within 3 px of the truth."""
     net.eval()
     generator = torch.Generator().manual_seed(0)
     hits, total = 0, 0
@@ -109,7 +108,9 @@ def rank1(net: PatchNet, batches: Iterator[Batch], objective: ObjectiveSettings,
         described = describe_crops(net, torch.cat([image1, image2]), objective.stride, bfloat16)
         grid = (int(described.shape[2]), int(described.shape[3]))
         for index in range(len(image1)):
-            matches = grid_matches(flow[index], visible[index], grid, net.patch_size // 2, objective, generator)
+            matches = grid_matches(
+                flow[index], visible[index], grid, net.patch_size // 2, objective, generator
+            )
             flat1 = described[index].flatten(1).T[matches.source].float()
             found = torch.cdist(flat1, described[len(image1) + index].flatten(1).T.float()).argmin(dim=1)
             place = torch.stack([found % grid[1], found // grid[1]], dim=1) * objective.stride
@@ -135,9 +136,14 @@ class Trainer:
     """
 
     def __init__(
-        self, net: PatchNet, source: PairSource, validation: PairSource, settings: TrainSettings,
-        objective: ObjectiveSettings, folder: Path,
-    ):  # fmt: skip
+        self,
+        net: PatchNet,
+        source: PairSource,
+        validation: PairSource,
+        settings: TrainSettings,
+        objective: ObjectiveSettings,
+        folder: Path,
+    ):
         self.net, self.source, self.validation = net, source, validation
         self.settings, self.objective, self.folder = settings, objective, folder
         self.optimizer = torch.optim.AdamW(
@@ -150,7 +156,9 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.resume()
         self.net.train()
-        progress = tqdm(total=self.settings.steps, initial=self.step, disable=not sys.stderr.isatty(), unit="step")
+        progress = tqdm(
+            total=self.settings.steps, initial=self.step, disable=not sys.stderr.isatty(), unit="step"
+        )
         mean_loss, since, first = 0.0, time.perf_counter(), self.step
         for batch in self._batches(workers):
             loss = self.update(batch)
@@ -191,13 +199,20 @@ class Trainer:
     def resume(self) -> None:
         """Continue from `checkpoint.pt` if it is there and was made with the same settings."""
         settings = json.dumps(
-            {"train": asdict(self.settings), "objective": asdict(self.objective), "source": asdict(self.source.settings),
-             "network": self.net.config.to_dict()}, indent=1,
-        )  # fmt: skip
+            {
+                "train": asdict(self.settings),
+                "objective": asdict(self.objective),
+                "source": asdict(self.source.settings),
+                "network": self.net.config.to_dict(),
+            },
+            indent=1,
+        )
         record, checkpoint = self.folder / "settings.json", self.folder / "checkpoint.pt"
         if checkpoint.exists():
             if record.read_text() != settings:
-                raise PatchBatchError(f"{self.folder} holds a run with other settings; choose another --output")
+                raise PatchBatchError(
+                    f"{self.folder} holds a run with other settings; choose another --output"
+                )
             state: dict[str, Any] = torch.load(checkpoint, weights_only=True)
             self.net.load_state_dict(state["net"])
             self.optimizer.load_state_dict(state["optimizer"])
@@ -211,7 +226,13 @@ class Trainer:
         # Not forked: a forked child inherits the locks of OpenCV's and torch's threads and can wait for ever.
         context = "spawn" if workers else None
         return iter(
-            DataLoader(rest, self.settings.batch, num_workers=workers, multiprocessing_context=context, prefetch_factor=4 if workers else None)
+            DataLoader(
+                rest,
+                self.settings.batch,
+                num_workers=workers,
+                multiprocessing_context=context,
+                prefetch_factor=4 if workers else None,
+            )
         )
 
     def _validation_batches(self) -> Iterator[Batch]:
@@ -219,7 +240,9 @@ class Trainer:
 
     def _report_rate(self, loss: float, seconds: float, steps: int) -> None:
         rest = seconds / steps * (self.settings.steps - self.step)
-        log.info("step %d  loss %.4f  %.2f steps/s  %.0f min to go", self.step, loss, steps / seconds, rest / 60)
+        log.info(
+            "step %d  loss %.4f  %.2f steps/s  %.0f min to go", self.step, loss, steps / seconds, rest / 60
+        )
 
     def _log(self, loss: float, score: float, seconds: float) -> None:
         path = self.folder / "log.csv"
@@ -239,29 +262,78 @@ def build_parser() -> argparse.ArgumentParser:
         description="Train a patch descriptor on made scenes (textures from photographs) and on real pairs.",
     )
     parser.add_argument("--preset", choices=["fast"], default="fast", help="network to train (default: fast)")
-    parser.add_argument("--photos", type=Path, nargs="+", required=True, metavar="DIR",
-                        help="folders of photographs, the textures of layered scenes")  # fmt: skip
-    parser.add_argument("--streets", type=Path, nargs="*", default=[], metavar="DIR",
-                        help="folders of driving frames, for street scenes")  # fmt: skip
-    parser.add_argument("--data", type=Path, nargs="*", default=[], metavar="ROOT",
-                        help="folders with real pairs in the official layouts")  # fmt: skip
-    parser.add_argument("--loss", choices=LOSSES, default=ObjectiveSettings.loss,
-                        help=f"what to learn from (default: {ObjectiveSettings.loss})")  # fmt: skip
-    parser.add_argument("--margin", type=float, default=ObjectiveSettings.margin,
-                        help="m of the DrLIM losses (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--balance", type=float, default=ObjectiveSettings.balance,
-                        help="λ of the SD term: 1 switches it off (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--temperature", type=float, default=ObjectiveSettings.temperature,
-                        help="of the softmax loss (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--steps", type=int, default=TrainSettings.steps, help="updates (default: %(default)s)")
-    parser.add_argument("--batch", type=int, default=TrainSettings.batch, help="pairs per update (default: %(default)s)")
-    parser.add_argument("--learning-rate", type=float, default=TrainSettings.learning_rate,
-                        help="peak step size (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--crop", type=int, default=SourceSettings.crop, help="side of the crops, px (default: %(default)s)")
+    parser.add_argument(
+        "--photos",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="DIR",
+        help="folders of photographs, the textures of layered scenes",
+    )
+    parser.add_argument(
+        "--streets",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="DIR",
+        help="folders of driving frames, for street scenes",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="ROOT",
+        help="folders with real pairs in the official layouts",
+    )
+    parser.add_argument(
+        "--loss",
+        choices=LOSSES,
+        default=ObjectiveSettings.loss,
+        help=f"what to learn from (default: {ObjectiveSettings.loss})",
+    )
+    parser.add_argument(
+        "--margin",
+        type=float,
+        default=ObjectiveSettings.margin,
+        help="m of the DrLIM losses (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--balance",
+        type=float,
+        default=ObjectiveSettings.balance,
+        help="λ of the SD term: 1 switches it off (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        default=ObjectiveSettings.temperature,
+        help="of the softmax loss (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--steps", type=int, default=TrainSettings.steps, help="updates (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--batch", type=int, default=TrainSettings.batch, help="pairs per update (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--learning-rate",
+        type=float,
+        default=TrainSettings.learning_rate,
+        help="peak step size (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--crop", type=int, default=SourceSettings.crop, help="side of the crops, px (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of weights and samples (default: %(default)s)")
     parser.add_argument("--float32", action="store_true", help="no bfloat16 products")
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR",
-                        help="folder of the run; a run found there goes on")  # fmt: skip
+    parser.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of the run; a run found there goes on",
+    )
     return parser
 
 
@@ -271,10 +343,20 @@ def train(arguments: argparse.Namespace) -> Path:
     unit_length = arguments.loss == "softmax"  # distances of the DrLIM losses are free to grow to the margin
     net = PatchNet(replace(PRESETS[arguments.preset], unit_length=unit_length))
     net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    settings = TrainSettings(steps=arguments.steps, batch=arguments.batch, learning_rate=arguments.learning_rate,
-                             seed=arguments.seed, bfloat16=not arguments.float32)  # fmt: skip
-    objective = ObjectiveSettings(loss=arguments.loss, margin=arguments.margin, balance=arguments.balance,
-                                  temperature=arguments.temperature, bfloat16=settings.bfloat16)  # fmt: skip
+    settings = TrainSettings(
+        steps=arguments.steps,
+        batch=arguments.batch,
+        learning_rate=arguments.learning_rate,
+        seed=arguments.seed,
+        bfloat16=not arguments.float32,
+    )
+    objective = ObjectiveSettings(
+        loss=arguments.loss,
+        margin=arguments.margin,
+        balance=arguments.balance,
+        temperature=arguments.temperature,
+        bfloat16=settings.bfloat16,
+    )
     look = SourceSettings(crop=arguments.crop, mean=net.config.input_mean, std=net.config.input_std)
     folders = (arguments.photos, arguments.streets, arguments.data)
     source = PairSource(*folders, look, arguments.seed, settings.steps * settings.batch)

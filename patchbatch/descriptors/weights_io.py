@@ -28,7 +28,9 @@ def save_weights(net: PatchNet, path: Path, notes: dict[str, str] | None = None)
         Further header entries (command, data, date).
     """
     tensors = {
-        name: value.half().contiguous() for name, value in net.state_dict().items() if value.is_floating_point()
+        name: value.half().contiguous()
+        for name, value in net.state_dict().items()
+        if value.is_floating_point()
     }
     header = {"config": json.dumps(net.config.to_dict()), **(notes or {})}
     part = path.with_name(path.name + ".part")
@@ -53,7 +55,9 @@ def read_weights(path: Path) -> PatchNet:
             config = PatchNetConfig.from_dict(json.loads(file.metadata()["config"]))
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise PatchBatchError(f"{path} is not a PatchBatch weights file; make one with the trainer") from error
+        raise PatchBatchError(
+            f"{path} is not a PatchBatch weights file; make one with the trainer"
+        ) from error
     net = PatchNet(config)
     counters = {name: value for name, value in net.state_dict().items() if not value.is_floating_point()}
     try:

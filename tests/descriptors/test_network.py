@@ -17,7 +17,9 @@ from patchbatch.descriptors.network import (
 )
 from patchbatch.errors import PatchBatchError
 
-SMALL = PatchNetConfig(patch_size=62, channels=(4, 6, 8, 10, 12), partial_windows=False, normalization="per-channel")
+SMALL = PatchNetConfig(
+    patch_size=62, channels=(4, 6, 8, 10, 12), partial_windows=False, normalization="per-channel"
+)
 
 
 def with_random_statistics(net: PatchNet, seed: int = 0) -> PatchNet:
@@ -27,7 +29,9 @@ def with_random_statistics(net: PatchNet, seed: int = 0) -> PatchNet:
         if value.is_floating_point():
             noise = torch.rand(value.shape, generator=generator)
             if "normalizations" in name:
-                value.copy_(noise + 0.5 if ("var" in name or "std" in name or "weight" in name) else noise - 0.5)
+                value.copy_(
+                    noise + 0.5 if ("var" in name or "std" in name or "weight" in name) else noise - 0.5
+                )
     return net.eval()
 
 

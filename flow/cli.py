@@ -162,6 +162,7 @@ def _check_usage(parser: argparse.ArgumentParser, arguments: argparse.Namespace)
 
 def _run(arguments: argparse.Namespace) -> None:
     from flow import outputs  # noqa: PLC0415 - see the top of this file
+    from patchbatch.data.formats import read_flow  # noqa: PLC0415
 
     if arguments.verbose:
         _log_to_stderr()
@@ -172,14 +173,17 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.output = [Path(f"{stem}_flow.flo")]
         arguments.color = arguments.color or Path(f"{stem}_flow.png")
     outputs.check_folders(arguments)
+    truth = read_flow(arguments.gt) if arguments.gt else None
     result = _estimate(arguments)
+    # Scored before anything is written: a true flow of another size is bad input, and leaves no files.
+    score = outputs.score_line(result, truth, arguments.gt) if truth else ""
     for path in outputs.write_all(arguments, result):
         if not arguments.quiet:
             print(f"wrote {path}")
-    if arguments.gt:
-        print(outputs.score_line(result, arguments.gt))
-    if arguments.demo is not None:
-        outputs.write_error_map(arguments.demo / "error.png", result, arguments.gt)
+    if truth:
+        print(score)
+    if arguments.demo is not None and truth:
+        outputs.write_error_map(arguments.demo / "error.png", result, truth)
         print("seconds: " + ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in result.seconds.items()))
     if arguments.explain:
         print(outputs.explain(result))

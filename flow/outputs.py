@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from flow.pipeline import FlowResult
+from flow.pipeline import Field, FlowResult
 from flow.synthetic import demo_scene
 from flow.visualize import confidence_to_image, flow_to_color, kitti_error_map, matches_to_color
 from patchbatch.data.files import atomic_path
-from patchbatch.data.formats import FLOW_SUFFIXES, read_flow, write_flow, write_pfm
+from patchbatch.data.formats import FLOW_SUFFIXES, write_flow, write_pfm
 from patchbatch.data.images import write_image
 from patchbatch.data.matches_io import write_matches
 from patchbatch.errors import PatchBatchError
@@ -161,25 +161,25 @@ def descriptors_to_color(descriptors: torch.Tensor) -> NDArray[np.uint8]:
     return to_bytes((0.5 + shown / (5 * spread)).cpu().numpy())
 
 
-def score_line(result: FlowResult, truth_file: Path) -> str:
+def score_line(result: FlowResult, truth: Field, truth_file: Path) -> str:
     """Compare with a true flow: end-point error, share beyond 3 px, and KITTI's Fl, on pixels valid in both.
 
     Raises
     ------
     PatchBatchError
-        When the file cannot be read, has another size, or no pixel can be compared.
+        When it has another size, or no pixel can be compared; `truth_file` is named.
     """
-    truth, known = read_flow(truth_file)
-    if truth.shape != result.flow.shape:
+    flow, known = truth
+    if flow.shape != result.flow.shape:
         raise PatchBatchError(
-            f"{truth_file} is {truth.shape[1]}x{truth.shape[0]} but the images are "
+            f"{truth_file} is {flow.shape[1]}x{flow.shape[0]} but the images are "
             f"{result.flow.shape[1]}x{result.flow.shape[0]}; it belongs to another pair"
         )
     both = known & result.valid
     if not both.any():
         raise PatchBatchError(f"{truth_file} and the result have no pixel in common; nothing can be scored")
-    error = np.hypot(*np.moveaxis(result.flow - truth, -1, 0))[both]
-    length = np.hypot(*np.moveaxis(truth, -1, 0))[both]
+    error = np.hypot(*np.moveaxis(result.flow - flow, -1, 0))[both]
+    length = np.hypot(*np.moveaxis(flow, -1, 0))[both]
     outlier = (error > 3) & (error > 0.05 * length)
     return (
         f"end-point error {error.mean():.3f} px (median {np.median(error):.3f}), "
@@ -188,10 +188,10 @@ def score_line(result: FlowResult, truth_file: Path) -> str:
     )
 
 
-def write_error_map(path: Path, result: FlowResult, truth_file: Path) -> None:
+def write_error_map(path: Path, result: FlowResult, truth: Field) -> None:
     """Write the KITTI error map (blue good, red bad) of a result."""
-    truth, known = read_flow(truth_file)
-    write_image(path, kitti_error_map(result.flow, truth, known & result.valid))
+    flow, known = truth
+    write_image(path, kitti_error_map(result.flow, flow, known & result.valid))
 
 
 def explain(result: FlowResult) -> str:

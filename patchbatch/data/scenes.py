@@ -129,7 +129,7 @@ def _apply(homography: Array, points: Array) -> Array:
 
 def _exists(surface: Surface, texture_pixel: Array) -> NDArray[np.bool_]:
     if surface.mask is None:
-        return np.isfinite(texture_pixel).all(axis=-1)
+        return np.asarray(np.isfinite(texture_pixel).all(axis=-1))
     height, width = surface.mask.shape
     near = np.clip(np.rint(texture_pixel), -1, max(height, width)).astype(np.int64)
     inside = (near >= 0).all(axis=-1) & (near[..., 0] < width) & (near[..., 1] < height)

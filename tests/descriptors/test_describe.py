@@ -1,0 +1,105 @@
+"""Whole images: tiles, precisions, borders and sizes against plain evaluation."""
+
+import numpy as np
+import pytest
+import torch
+
+from patchbatch.descriptors.describe import describe, describe_pyramid, halvings, pad_for_patches, standardize
+from patchbatch.descriptors.network import PRESETS, PatchNet, PatchNetConfig
+from patchbatch.errors import PatchBatchError
+
+SMALL = PatchNetConfig(
+    patch_size=62,
+    channels=(4, 6, 8, 10, 12),
+    partial_windows=False,
+    normalization="per-channel",
+    unit_length=True,
+)
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    net = PatchNet(SMALL)
+    net.train()
+    net.dense(torch.rand(2, 1, 100, 100))  # statistics that are not 0 and 1
+    return net.eval()
+
+
+def plain(net, image):
+    """Patch by patch, written down."""
+    before = net.patch_size // 2
+    canvas = np.pad(standardize(image, net), (before, net.patch_size - 1 - before), mode="reflect")
+    size = net.patch_size
+    patches = [
+        canvas[y : y + size, x : x + size] for y in range(image.shape[0]) for x in range(image.shape[1])
+    ]
+    with torch.no_grad():
+        return net(torch.from_numpy(np.stack(patches))[:, None]).reshape(*image.shape, -1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 1), (13, 21), (40, 33)])
+def test_every_pixel_equals_its_patch(net, shape):
+    image = np.random.default_rng(0).random(shape, np.float32)
+    torch.testing.assert_close(describe(image, net, "float32"), plain(net, image), rtol=1e-4, atol=1e-5)
+
+
+def test_the_described_pixel_is_the_patch_centre():
+    image = np.zeros((9, 9), np.float32)
+    image[4, 6] = 1
+    padded = pad_for_patches(image, 62)
+    assert padded[4 : 4 + 62, 6 : 6 + 62][31, 31] == 1
+
+
+def test_tiles_change_nothing(net):
+    image = np.random.default_rng(1).random((50, 131), np.float32)
+    whole = describe(image, net, "float32", memory_mb=512)
+    for memory in (1, 3):
+        torch.testing.assert_close(
+            describe(image, net, "float32", memory_mb=memory), whole, rtol=1e-4, atol=1e-5
+        )
+
+
+def test_bfloat16_agrees_to_its_digits(net):
+    image = np.random.default_rng(2).random((30, 30), np.float32)
+    half, full = describe(image, net, "bfloat16"), describe(image, net, "float32")
+    assert half.dtype == torch.bfloat16
+    assert (half.float() * full).sum(dim=2).min() > 0.995
+
+
+def test_exposure_and_contrast_do_not_matter(net):
+    image = np.random.default_rng(3).random((25, 25), np.float32)
+    darker = (0.3 * image + 0.05).astype(np.float32)
+    torch.testing.assert_close(
+        describe(darker, net, "float32"), describe(image, net, "float32"), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_constant_image_is_finite(net):
+    assert torch.isfinite(describe(np.full((5, 6), 0.7, np.float32), net, "float32")).all()
+
+
+def test_patch_by_patch_networks_too():
+    torch.manual_seed(0)
+    net = PatchNet(PatchNetConfig(patch_size=51, channels=(2, 3, 4, 5, 6))).eval()
+    image = np.random.default_rng(4).random((6, 40), np.float32)
+    torch.testing.assert_close(describe(image, net, "float32"), plain(net, image), rtol=1e-4, atol=1e-5)
+
+
+def test_pyramid_halves_rounding_up(net):
+    levels = describe_pyramid(np.random.default_rng(5).random((13, 22), np.float32), net, 3, "float32")
+    assert [tuple(level.shape) for level in levels] == [(13, 22, 12), (7, 11, 12), (4, 6, 12)]
+    blocks = np.arange(16, dtype=np.float32).reshape(4, 4)
+    np.testing.assert_allclose(halvings(blocks, 2)[1], [[2.5, 4.5], [10.5, 12.5]])
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 3), (0, 5)])
+def test_other_shapes_are_refused(net, shape):
+    with pytest.raises(PatchBatchError, match="grey image"):
+        describe(np.zeros(shape, np.float32), net)
+
+
+def test_presets_describe():
+    image = np.random.default_rng(6).random((3, 4), np.float32)
+    for config in PRESETS.values():
+        assert describe(image, PatchNet(config).eval(), "float32").shape == (3, 4, 512)

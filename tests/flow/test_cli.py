@@ -1,0 +1,233 @@
+"""The command line as a user meets it: files, words, exit status."""
+
+import io
+import json
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from flow.cli import main
+from flow.synthetic import demo_scene
+from patchbatch.data import (
+    read_confidence,
+    read_flow,
+    read_image,
+    read_matches,
+    read_pfm,
+    write_flow,
+    write_image,
+)
+
+
+@pytest.fixture
+def frames(tmp_path, monkeypatch):
+    """Two small frames and their true flow in an empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    scene = demo_scene(64, 80)
+    write_image(tmp_path / "a.png", scene.image1)
+    write_image(tmp_path / "b.png", scene.image2)
+    write_flow(tmp_path / "truth.flo", scene.flow)
+    return tmp_path
+
+
+def test_two_images_give_a_flow_and_its_picture(frames, capsys):
+    assert main(["a.png", "b.png"]) == 0
+    flow, valid = read_flow(frames / "a_flow.flo")
+    assert flow.shape == (64, 80, 2)
+    assert valid.all()
+    assert read_image(frames / "a_flow.png").shape == (64, 80, 3)
+    heard = capsys.readouterr()
+    assert heard.out.splitlines() == ["wrote a_flow.flo", "wrote a_flow.png"]
+    assert heard.err == ""
+
+
+def test_every_output(frames, capsys):
+    names = ["out.flo", "out.png", "out.npz", "out.pfm"]
+    outputs = [word for name in names for word in ("-o", name)]
+    extras = [
+        "--color",
+        "color.png",
+        "--max-radius",
+        "20",
+        "--matches",
+        "matches.txt",
+        "--confidence",
+        "conf.png",
+    ]
+    assert main(["a.png", "b.png", *outputs, *extras, "--gt", "truth.flo", "--explain", "-v"]) == 0
+    flows = [read_flow(frames / name)[0] for name in names]
+    for flow in flows:
+        np.testing.assert_allclose(flow, flows[0], atol=1 / 100)
+    confidence = read_confidence(frames / "out.npz")
+    assert confidence.shape == (64, 80)
+    assert 0 <= confidence.min() < confidence.max() <= 1
+    points1, points2, score = read_matches(frames / "matches.txt")
+    assert len(points1) == len(points2) == len(score) > 20
+    assert read_image(frames / "conf.png").ndim == 2
+    heard = capsys.readouterr().out
+    assert "end-point error" in heard
+    for stage in ("describe", "match", "interpolate", "refine", "total"):
+        assert stage in heard
+
+
+def test_sparse_output_marks_what_is_missing(frames):
+    assert main(["a.png", "b.png", "--no-interpolate", "-o", "s.png", "-o", "s.flo", "-q"]) == 0
+    for name in ("s.png", "s.flo"):
+        valid = read_flow(frames / name)[1]
+        assert 0 < valid.mean() < 0.5
+
+
+def test_stages_folder(frames):
+    assert main(["a.png", "b.png", "--save-stages", "stages", "-o", "x.flo", "-q"]) == 0
+    made = {path.name for path in (frames / "stages").iterdir()}
+    assert made == {
+        "1-descriptors.npy", "1-descriptors.png", "2-matches.txt", "2-matches.png", "3-interpolated.flo",
+        "3-interpolated.png", "4-refined.flo", "4-refined.png", "confidence.pfm", "confidence.png",
+    }  # fmt: skip
+    assert np.load(frames / "stages" / "1-descriptors.npy").shape == (16, 20, 512)
+    assert read_pfm(frames / "stages" / "confidence.pfm").shape == (64, 80)
+    np.testing.assert_array_equal(
+        read_flow(frames / "stages" / "4-refined.flo")[0], read_flow(frames / "x.flo")[0]
+    )
+
+
+def test_quiet_is_quiet(frames, capsys):
+    assert main(["a.png", "b.png", "-q", "--no-refine"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_on_a_terminal_only(frames, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert main(["a.png", "b.png"]) == 0
+    assert [line.split()[0] for line in terminal.getvalue().splitlines()] == [
+        "describe", "match", "interpolate", "refine"
+    ]  # fmt: skip
+
+
+def test_demo(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["--demo"]) == 0
+    made = {path.name for path in (tmp_path / "demo").iterdir()}
+    assert made == {"frame1.png", "frame2.png", "truth.flo", "flow.flo", "flow.png", "error.png"}
+    heard = capsys.readouterr().out
+    error = float(heard.split("end-point error ")[1].split()[0])
+    assert error < 3
+    assert "seconds: describe" in heard
+
+
+BAD = {
+    "missing.png": None,
+    "text.png": b"hello, I am no image\n",
+    "empty.png": b"",
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_images_get_one_line(frames, capsys, name):
+    if BAD[name] is not None:
+        (frames / name).write_bytes(BAD[name])
+    for pair in ((name, "b.png"), ("a.png", name)):
+        assert main([*pair]) == 1
+        heard = capsys.readouterr()
+        assert heard.out == ""
+        assert heard.err.count("\n") == 1
+        assert name in heard.err
+    assert not list(frames.glob("*_flow*"))
+
+
+def test_a_cut_file_two_sizes_and_a_folder(frames, capsys):
+    (frames / "cut.png").write_bytes((frames / "a.png").read_bytes()[:-200])
+    write_image(frames / "small.png", np.zeros((20, 20), np.uint8))
+    for name, words in (("cut.png", "cut.png"), ("small.png", "20x20"), (str(frames), str(frames))):
+        assert main([name, "b.png"]) == 1
+        heard = capsys.readouterr().err
+        assert words in heard
+        assert heard.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--model", "slow"], "unknown model 'slow'"),
+        (["--model", "a.png"], "a.png"),
+        (["-o", "nowhere/x.flo"], "nowhere"),
+        (["-o", "x.jpeg2"], "x.jpeg2"),
+        (["-o", "noSuffix"], "noSuffix"),
+        (["--color", "nowhere/x.png"], "nowhere"),
+        (["--confidence", "x.flo"], "x.flo"),
+        (["--matches", "nowhere/m.txt"], "nowhere"),
+        (["--save-stages", "a/b/c"], "a/b/c"),
+        (["--gt", "none.flo"], "none.flo"),
+        (["--gt", "other.flo"], "other.flo"),
+        (["--device", "warp"], "warp"),
+        (["--device", "cuda:77"], "cuda"),
+        (["--precision", "float16", "--device", "cpu"], "float16"),
+    ],
+)
+def test_bad_options_get_one_line_and_write_nothing(frames, capsys, arguments, words):
+    write_flow(frames / "other.flo", np.zeros((5, 5, 2), np.float32))
+    before = sorted(frames.rglob("*"))
+    status = main(["a.png", "b.png", *arguments])
+    heard = capsys.readouterr().err
+    assert status == 1
+    assert words in heard
+    assert heard.count("\n") == 1
+    assert heard.startswith("patchbatch-flow: ")
+    assert sorted(frames.rglob("*")) == before
+
+
+USAGE_ERRORS = [
+    "",
+    "a.png",
+    "a.png b.png c.png",
+    "--demo x a.png b.png",
+    "--demo --gt truth.flo",
+    "a.png b.png --preset x",
+    "a.png b.png -q -v",
+    "a.png b.png --max-radius 0",
+    "a.png b.png --seed -1",
+]
+
+
+@pytest.mark.parametrize("words", USAGE_ERRORS)
+def test_wrong_usage_exits_with_2(frames, words):
+    with pytest.raises(SystemExit) as caught:
+        main(words.split())
+    assert caught.value.code == 2
+
+
+def test_odd_images_work(frames):
+    grey = cv2.cvtColor(cv2.imread("a.png"), cv2.COLOR_BGR2GRAY)
+    cv2.imwrite("grey.png", grey)
+    cv2.imwrite("deep.png", grey.astype(np.uint16) * 257)
+    cv2.imwrite("alpha.png", cv2.cvtColor(cv2.imread("a.png"), cv2.COLOR_BGR2BGRA))
+    cv2.imwrite("dot.png", grey[:1, :1])
+    cv2.imwrite("flat.png", np.full((30, 40), 128, np.uint8))
+    for first, second in (("grey.png", "b.png"), ("deep.png", "deep.png"), ("alpha.png", "b.png"),
+                          ("dot.png", "dot.png"), ("flat.png", "flat.png")):  # fmt: skip
+        assert main([first, second, "-o", "odd.flo", "-q"]) == 0
+        assert np.isfinite(read_flow("odd.flo")[0]).all()
+
+
+def test_help_and_version_load_nothing_heavy():
+    """The command line answers before torch, numpy or OpenCV are imported."""
+    code = (
+        "import sys, json, flow.cli as c\n"
+        "try: c.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(json.dumps([m for m in ('torch', 'numpy', 'cv2', 'numba', 'scipy') if m in sys.modules]))"
+    )
+    start = time.perf_counter()
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert json.loads(out.splitlines()[-1]) == []
+    assert "usage: patchbatch-flow" in out
+    assert time.perf_counter() - start < 30  # a hang, not a speed

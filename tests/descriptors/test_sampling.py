@@ -102,7 +102,7 @@ def pair_with_ramp():
 
 
 def test_crops_keep_the_meeting_of_points():
-    """Mark the same scene point in both images; after crop and flip the flow still leads from mark to mark."""
+    """A scene point marked in both images: after crop and flip the flow still leads from mark to mark."""
     pair = pair_with_ramp()
     marked1, marked2 = np.zeros((90, 100), np.float32), np.zeros((90, 100), np.float32)
     marked1[40, 50] = 1

@@ -1,0 +1,49 @@
+"""The examples and README's Python run as they stand."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flow.synthetic import demo_scene
+from patchbatch.data import write_image
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def frames(tmp_path):
+    scene = demo_scene(96, 128)
+    write_image(tmp_path / "a.png", scene.image1)
+    write_image(tmp_path / "b.png", scene.image2)
+    return tmp_path
+
+
+def run(folder, *words):
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def test_flow_of_two_images(frames):
+    out = run(frames, str(ROOT / "examples" / "flow_of_two_images.py"), "a.png", "b.png")
+    assert "matches" in out
+    assert (frames / "flow.npz").exists()
+
+
+def test_kornia_descriptor(frames):
+    out = run(frames, str(ROOT / "examples" / "kornia_descriptor.py"), "a.png", "b.png")
+    assert int(out.split()[0]) > 20
+
+
+def test_python_of_readme(frames):
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL).group(1)
+    out = run(frames, "-c", code)
+    assert "(96, 128, 2)" in out

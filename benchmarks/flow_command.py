@@ -19,7 +19,7 @@ DESCRIPTION = """\
 Score methods on the pairs of a data set: a table on stdout, everything with --json.
 EPE and Out-* are means over the pairs, Fl-all pools the pixels of all pairs; shares in percent."""
 METHODS_HELP = """\
-patchbatch (default), dis-ultrafast, dis-fast, dis-medium, farneback, zero, or NAME=FOLDER with .flo,
+repeatable: patchbatch (default), dis-ultrafast, dis-fast, dis-medium, farneback, zero, or NAME=FOLDER with .flo,
 KITTI .png, .pfm or .npz files named as for the benchmark's upload (flow/000002_10,
 final/alley_1/frame0002), like its ground truth, or like the pair (000002, RubberWhale)"""
 
@@ -32,7 +32,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--pass", dest="rendering", choices=("clean", "final"), default="final", help="of Sintel (final)"
     )
-    parser.add_argument("--method", nargs="+", default=["patchbatch"], metavar="M", help=METHODS_HELP)
+    parser.add_argument("--method", nargs="+", action="extend", metavar="M", help=METHODS_HELP)
     parser.add_argument("--limit", type=_positive, metavar="N", help="only the first N pairs")
     parser.add_argument(
         "--keep-invalid", action="store_true", help="count the pixels of Sintel's invalid mask too"
@@ -43,7 +43,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _add_pipeline_arguments(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--model", nargs="+", default=["fast"], metavar="NAME|FILE", help="networks (fast)")
+    group.add_argument("--model", nargs="+", action="extend", metavar="NAME|FILE", help="networks (fast)")
     group.add_argument("--preset", choices=PRESETS, default="auto", help="auto: the data set's own")
     group.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     group.add_argument(
@@ -72,8 +72,8 @@ def settings_of(arguments: argparse.Namespace) -> FlowBenchmark:
         dataset=arguments.dataset,
         root=arguments.root,
         rendering=arguments.rendering,
-        methods=tuple(arguments.method),
-        models=tuple(arguments.model),
+        methods=tuple(arguments.method or ["patchbatch"]),
+        models=tuple(arguments.model or ["fast"]),
         patchbatch=PatchBatchSettings(
             preset=arguments.preset,
             device=arguments.device,

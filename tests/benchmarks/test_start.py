@@ -5,6 +5,9 @@ import sys
 
 import pytest
 
+from benchmarks.__main__ import build_parser
+from benchmarks.flow_command import settings_of
+
 HEAVY = ("torch", "numpy", "cv2", "scipy", "numba")
 
 
@@ -27,3 +30,25 @@ def test_the_package_runs_as_a_module() -> None:
         [sys.executable, "-m", "benchmarks", "flow", "--help"], capture_output=True, text=True, check=True
     )
     assert "--pass" in result.stdout
+
+
+def test_methods_and_models_can_be_given_again_and_again():
+    words = [
+        "flow",
+        "chairs",
+        "root",
+        "--method",
+        "zero",
+        "--method",
+        "dis-fast",
+        "farneback",
+        "--model",
+        "a",
+        "--model",
+        "b",
+    ]
+    settings = settings_of(build_parser().parse_args(words))
+    assert settings.methods == ("zero", "dis-fast", "farneback")
+    assert settings.models == ("a", "b")
+    plain = settings_of(build_parser().parse_args(["flow", "chairs", "root"]))
+    assert (plain.methods, plain.models) == (("patchbatch",), ("fast",))

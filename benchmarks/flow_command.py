@@ -19,8 +19,8 @@ DESCRIPTION = """\
 Score methods on the pairs of a data set: a table on stdout, everything with --json.
 EPE and Out-* are means over the pairs, Fl-all pools the pixels of all pairs; shares in percent."""
 METHODS_HELP = """\
-repeatable: patchbatch (default), dis-ultrafast, dis-fast, dis-medium, farneback, zero, or NAME=FOLDER with .flo,
-KITTI .png, .pfm or .npz files named as for the benchmark's upload (flow/000002_10,
+repeatable: patchbatch (default), dis-ultrafast, dis-fast, dis-medium, farneback, zero, or
+NAME=FOLDER with .flo, KITTI .png, .pfm or .npz files named as for the benchmark's upload (flow/000002_10,
 final/alley_1/frame0002), like its ground truth, or like the pair (000002, RubberWhale)"""
 
 

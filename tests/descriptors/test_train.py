@@ -12,7 +12,8 @@ from patchbatch.descriptors import read_weights
 from patchbatch.descriptors.network import PRESETS, PatchNet
 from patchbatch.descriptors.objectives import ObjectiveSettings
 from patchbatch.descriptors.sampling import PairSource, SourceSettings
-from patchbatch.descriptors.train import Trainer, TrainSettings, main, rate_at
+from patchbatch.descriptors.train import main
+from patchbatch.descriptors.trainer import Trainer, TrainSettings, rate_at
 from patchbatch.errors import PatchBatchError
 
 TINY = replace(PRESETS["fast"], channels=(4, 6, 8, 12, 16))

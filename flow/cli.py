@@ -177,13 +177,15 @@ def _run(arguments: argparse.Namespace) -> None:
     result = _estimate(arguments)
     # Scored before anything is written: a true flow of another size is bad input, and leaves no files.
     score = outputs.score_line(result, truth, arguments.gt) if truth else ""
-    for path in outputs.write_all(arguments, result):
-        if not arguments.quiet:
-            print(f"wrote {path}")
+    written = outputs.write_all(arguments, result)
+    if arguments.demo is not None and truth:
+        written += outputs.demo_frames(arguments.demo)
+        written.append(outputs.write_error_map(arguments.demo / "error.png", result, truth))
+    if not arguments.quiet:
+        print("\n".join(f"wrote {path}" for path in written))
     if truth:
         print(score)
-    if arguments.demo is not None and truth:
-        outputs.write_error_map(arguments.demo / "error.png", result, truth)
+    if arguments.demo is not None:
         print("seconds: " + ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in result.seconds.items()))
     if arguments.explain:
         print(outputs.explain(result))
@@ -196,8 +198,8 @@ def _prepare_demo(arguments: argparse.Namespace) -> None:
     folder: Path = arguments.demo
     outputs.make_folder(folder)
     outputs.write_demo_frames(folder)
-    arguments.images = [str(folder / name) for name in outputs.DEMO_FRAMES[:2]]
-    arguments.gt = folder / outputs.DEMO_FRAMES[2]
+    *frames, arguments.gt = outputs.demo_frames(folder)
+    arguments.images = [str(frame) for frame in frames]
     arguments.output.append(folder / "flow.flo")
     arguments.color = arguments.color or folder / "flow.png"
 

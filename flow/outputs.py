@@ -18,7 +18,6 @@ from patchbatch.data.images import write_image
 from patchbatch.data.matches_io import write_matches
 from patchbatch.errors import PatchBatchError
 
-DEMO_FRAMES = ("frame1.png", "frame2.png", "truth.flo")
 PICTURES = (".png", ".jpg", ".jpeg", ".ppm", ".tif", ".tiff", ".bmp")
 
 
@@ -71,12 +70,18 @@ def make_folder(folder: Path) -> None:
         ) from error
 
 
+def demo_frames(folder: Path) -> list[Path]:
+    """Return where the demonstration's two frames and their true flow go."""
+    return [folder / "frame1.png", folder / "frame2.png", folder / "truth.flo"]
+
+
 def write_demo_frames(folder: Path) -> None:
-    """Render the demonstration's frames and true flow into a folder, as `DEMO_FRAMES`."""
+    """Render the demonstration's frames and true flow into a folder."""
     scene = demo_scene()
-    write_image(folder / DEMO_FRAMES[0], to_bytes(scene.image1))
-    write_image(folder / DEMO_FRAMES[1], to_bytes(scene.image2))
-    write_flow(folder / DEMO_FRAMES[2], scene.flow)
+    frame1, frame2, truth = demo_frames(folder)
+    write_image(frame1, to_bytes(scene.image1))
+    write_image(frame2, to_bytes(scene.image2))
+    write_flow(truth, scene.flow)
 
 
 def to_bytes(image: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -188,10 +193,11 @@ def score_line(result: FlowResult, truth: Field, truth_file: Path) -> str:
     )
 
 
-def write_error_map(path: Path, result: FlowResult, truth: Field) -> None:
-    """Write the KITTI error map (blue good, red bad) of a result."""
+def write_error_map(path: Path, result: FlowResult, truth: Field) -> Path:
+    """Write the KITTI error map (blue good, red bad) of a result; return its path."""
     flow, known = truth
     write_image(path, kitti_error_map(result.flow, flow, known & result.valid))
+    return path
 
 
 def explain(result: FlowResult) -> str:

@@ -19,6 +19,9 @@ from patchbatch.errors import PatchBatchError
 # Working memory of dense evaluation: the last two feature maps in half precision and the result in float32.
 BYTES_PER_PIXEL = 4096
 PATCHES_AT_ONCE = 512
+# The crops the networks learn from are 190 px wide and standardised one by one: a deviation of 55 px.
+SURROUNDINGS_PX = 60.0
+LEAST_CONTRAST = 4 / 255
 
 
 @torch.inference_mode()
@@ -27,8 +30,7 @@ def describe(
 ) -> Tensor:
     """Describe every pixel of an image.
 
-    The image is brought to the mean and contrast the network was trained on (as the 2016 code standardises
-    whole images) and mirrored at its border without repeating the edge pixel. A dense network is evaluated
+    The image is brought to the mean and contrast the network was trained on (`standardize`) and mirrored at its border without repeating the edge pixel. A dense network is evaluated
     tile by tile, any other patch by patch.
 
     Parameters
@@ -97,12 +99,27 @@ def halvings(image: NDArray[np.float32], levels: int) -> list[NDArray[np.float32
 
 
 def standardize(image: NDArray[np.float32], model: PatchNet) -> NDArray[np.float32]:
-    """Bring a whole image to the mean and deviation that the network expects; a constant one to the mean."""
-    deviation = float(image.std())
-    # Below one grey level of 8 bits there is only rounding noise, which is not to be blown up.
-    flat = (image - image.mean()) / max(deviation, 1 / 255)
+    """Bring the surroundings of every pixel to the mean and deviation that the network expects.
+
+    The surroundings fade out as a Gaussian of `SURROUNDINGS_PX` and end at the image's border. The 2016 code
+    standardises whole images; then the shade of a tree keeps next to no contrast. A constant image becomes the
+    mean.
+    """
+    centred = image - _surrounding_mean(image)
+    deviation = np.sqrt(_surrounding_mean(centred**2))
+    # Less contrast than a few grey levels of 8 bits is noise, which is not to be blown up.
+    flat = centred / np.maximum(deviation, LEAST_CONTRAST)
     result: NDArray[np.float32] = (flat * model.config.input_std + model.config.input_mean).astype(np.float32)
     return result
+
+
+def _surrounding_mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the Gaussian mean around each pixel, of the part of the surroundings that lies in the image."""
+    total, weight = (
+        cv2.GaussianBlur(array, (0, 0), SURROUNDINGS_PX, borderType=cv2.BORDER_CONSTANT)
+        for array in (values.astype(np.float32), np.ones(values.shape, np.float32))
+    )
+    return np.asarray(total / weight, np.float32)
 
 
 def pad_for_patches(image: NDArray[np.float32], patch_size: int) -> NDArray[np.float32]:

@@ -64,7 +64,7 @@ class CoarseToFineSettings:
     separation: int = 1  # px of the level
     strides: tuple[int, ...] = (1, 2, 1)  # seeds
     search_radii: tuple[int, ...] = (4, 2, 1)  # px of the level
-    smoothness: float = 1.0  # median costs per px of the level
+    smoothness: float = 0.1  # median costs per px of the level
     smoothness_limit: float = 10.0  # px of the level
     smoothness_rounds: int = 5
     local_radius: int = 1  # px

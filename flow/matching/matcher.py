@@ -48,7 +48,7 @@ class MatchingSettings:
     coarse_to_fine: CoarseToFineSettings = field(default_factory=CoarseToFineSettings)
     exact: ExactSettings = field(default_factory=ExactSettings)
     exact_step: int = 3  # px
-    check_threshold: float = 3.0  # px
+    check_threshold: float = 1.5  # px
     check_reach: int = 0  # seeds
     island_tolerance: float = 1.5  # px
     smallest_island: int = 50  # seeds

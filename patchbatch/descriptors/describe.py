@@ -30,8 +30,9 @@ def describe(
 ) -> Tensor:
     """Describe every pixel of an image.
 
-    The image is brought to the mean and contrast the network was trained on (`standardize`) and mirrored at its border without repeating the edge pixel. A dense network is evaluated
-    tile by tile, any other patch by patch.
+    The surroundings of every pixel are brought to the mean and contrast the network was trained on, see
+    `standardize`, and the image is mirrored at its border without repeating the edge pixel. A dense network
+    is evaluated tile by tile, any other patch by patch.
 
     Parameters
     ----------
@@ -102,8 +103,8 @@ def standardize(image: NDArray[np.float32], model: PatchNet) -> NDArray[np.float
     """Bring the surroundings of every pixel to the mean and deviation that the network expects.
 
     The surroundings fade out as a Gaussian of `SURROUNDINGS_PX` and end at the image's border. The 2016 code
-    standardises whole images; then the shade of a tree keeps next to no contrast. A constant image becomes the
-    mean.
+    standardises whole images; then the shade of a tree keeps next to no contrast. A constant image
+    becomes the mean.
     """
     centred = image - _surrounding_mean(image)
     deviation = np.sqrt(_surrounding_mean(centred**2))

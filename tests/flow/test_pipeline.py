@@ -13,7 +13,7 @@ from patchbatch.errors import PatchBatchError
 
 @pytest.fixture(scope="module")
 def scene():
-    return demo_scene(180, 240)
+    return demo_scene(120, 160)
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +30,15 @@ def errors(flow, truth):
     return np.hypot(*np.moveaxis(flow - truth, -1, 0))
 
 
-def test_a_made_scene_is_recovered(scene, result):
-    error = errors(result.flow, scene.flow)
-    assert result.flow.dtype == np.float32
-    assert result.valid.all()
-    assert np.median(error[scene.visible]) < 0.25
-    assert (error[scene.visible] > 3).mean() < 0.05
+def test_the_demonstration_is_recovered(net):
+    """At full size: in smaller scenes the ring is narrower than a patch can tell from what is behind it."""
+    scene = demo_scene()
+    found = estimate_flow(scene.image1, scene.image2, net)
+    error = errors(found.flow, scene.flow)
+    assert found.flow.dtype == np.float32
+    assert found.valid.all()
+    assert np.median(error[scene.visible]) < 0.1
+    assert (error[scene.visible] > 3).mean() < 0.03
 
 
 def test_confidence_tells_good_from_bad(scene, result):
@@ -56,7 +59,7 @@ def test_each_stage_is_kept_and_refinement_helps(scene, result):
     assert fine < rough
     assert set(result.seconds) == {"describe", "match", "interpolate", "refine", "total"}
     assert result.descriptors is not None
-    assert result.descriptors.shape == (180, 240, 512)
+    assert result.descriptors.shape == (120, 160, 512)
 
 
 def test_the_same_seed_gives_the_same_bytes(scene, net, result):
@@ -115,7 +118,7 @@ def test_paths_and_names(tmp_path, scene, net, result):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda a, b: estimate_flow(a, b[:-1]), "240x179"),
+        (lambda a, b: estimate_flow(a, b[:-1]), "160x119"),
         (lambda a, b: estimate_flow(a, b, "slow"), "unknown model"),
         (lambda a, b: estimate_flow(a, b, preset="moon"), "moon"),
         (lambda a, b: estimate_flow(a, b, device="warp"), "warp"),
@@ -138,7 +141,7 @@ def test_pyramid_levels():
 
 
 def test_sparse_field_draws_each_match_once(result):
-    flow, valid = sparse_field(result.matches, (180, 240))
+    flow, valid = sparse_field(result.matches, (120, 160))
     x, y = np.rint(result.matches.points1).astype(int).T
     np.testing.assert_array_equal(flow[y, x], result.matches.vectors)
     assert valid.sum() == len(result.matches)

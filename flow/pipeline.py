@@ -148,7 +148,10 @@ def estimate_flow(
         raise PatchBatchError(f"unknown preset {preset!r}; use one of {', '.join(PRESETS)}")
     net = model if isinstance(model, PatchNet) else load_model(str(model), device)
     meter = Meter(on_stage)
+    descriptors: Tensor | None
     matches, descriptors = _find_matches(first, second, net, precision, _matching(matching, seed), meter)
+    if not keep_stages:
+        descriptors = None  # half a gigabyte of a KITTI image, free for the dense stages
     stages: dict[str, Field] = {"matches": sparse_field(matches, first.shape[:2])}
     result, confidence = stages["matches"], _sparse_confidence(matches, first.shape[:2])
     if interpolate:
@@ -163,7 +166,7 @@ def estimate_flow(
         result = stages["refined"] = (flow, result[1])
     return FlowResult(
         *result, confidence, matches, meter.seconds(), meter.costs,
-        stages if keep_stages else {}, descriptors if keep_stages else None,
+        stages if keep_stages else {}, descriptors,
     )  # fmt: skip
 
 

@@ -220,6 +220,7 @@ def _estimate(arguments: argparse.Namespace) -> FlowResult:
         seed=arguments.seed,
         keep_stages=arguments.save_stages is not None,
         on_stage=_show_stage if show else None,
+        per_stage_memory=arguments.explain,
     )
 
 

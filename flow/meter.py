@@ -25,8 +25,8 @@ class StageCost:
         Floating-point operations of its convolutions, in thousands of millions; None where the stage has
         none.
     peak_mb
-        Largest resident memory of the whole process while the stage ran, in MB (on systems without
-        /proc: up to its end).
+        Largest resident memory of the whole process in MB: up to the end of the stage, or, with
+        `Meter.per_stage_memory`, while it ran.
     """
 
     seconds: float = 0.0
@@ -42,18 +42,23 @@ class Meter:
     ----------
     on_done
         Called with the name and cost of each stage when it is done.
+    per_stage_memory
+        Let the kernel's record of the peak start anew with each stage (Linux). The record is the whole
+        process's, and others who read it see it start anew too.
     costs
         By name.
     """
 
     on_done: Callable[[str, StageCost], None] | None = None
+    per_stage_memory: bool = False
     costs: dict[str, StageCost] = field(default_factory=dict)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[StageCost]:
         """Measure the body of a `with` statement; the body may set `gflop` of what it is given."""
         cost = StageCost()
-        _forget_peak()
+        if self.per_stage_memory:
+            _forget_peak()
         start = time.perf_counter()
         yield cost
         cost.seconds = time.perf_counter() - start

@@ -100,6 +100,7 @@ def estimate_flow(
     interpolation: InterpolationSettings | None = None,
     refinement: RefinementSettings | None = None,
     on_stage: Callable[[str, StageCost], None] | None = None,
+    per_stage_memory: bool = False,
 ) -> FlowResult:
     """Estimate the motion from image 1 to image 2.
 
@@ -125,6 +126,8 @@ def estimate_flow(
         Settings in place of the preset's.
     on_stage
         Called with the name and cost of each stage when it is done.
+    per_stage_memory
+        Measure the peak memory of each stage by itself, see `flow.meter.Meter`.
 
     Returns
     -------
@@ -147,7 +150,7 @@ def estimate_flow(
     if preset not in PRESETS:
         raise PatchBatchError(f"unknown preset {preset!r}; use one of {', '.join(PRESETS)}")
     net = model if isinstance(model, PatchNet) else load_model(str(model), device)
-    meter = Meter(on_stage)
+    meter = Meter(on_stage, per_stage_memory)
     descriptors: Tensor | None
     matches, descriptors = _find_matches(first, second, net, precision, _matching(matching, seed), meter)
     if not keep_stages:

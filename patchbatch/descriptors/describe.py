@@ -167,19 +167,26 @@ def folded(model: PatchNet, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
         weight = convolution.weight * gain[:, None, None, None]
         bias = (convolution.bias - norm.running_mean) * gain + norm.bias
         layers.append((weight.to(dtype).contiguous(memory_format=torch.channels_last), bias.to(dtype)))
+    matrices = {int(k) - 1: side.weight.to(dtype) for k, side in model.sides.items()}
     config = model.config
 
     def evaluate(image: Tensor) -> Tensor:
         x = ((image - config.input_mean) / config.input_std).to(dtype)
         x = x.contiguous(memory_format=torch.channels_last)
-        dilation = 1
+        shape = torch.Size(size - config.patch_size + 1 for size in image.shape[-2:])
+        sides: list[Tensor] = []
         for index, (weight, bias) in enumerate(layers):
+            dilation = 2**index
             x = F.conv2d(x, weight, bias, dilation=dilation)
+            if index in matrices:
+                centres = model.activate(model.at_centres(index, x, 1, 1, shape))
+                sides.append(F.conv2d(centres, matrices[index]))
             if index < len(layers) - 1:
                 x = torch.maximum(x[:, :, :-dilation], x[:, :, dilation:])
                 x = torch.maximum(x[..., :-dilation], x[..., dilation:])
-                dilation *= 2
-            x = F.leaky_relu_(x, config.slope)
+            x = model.activate(x)
+        for side in sides:
+            x = x + side
         return F.normalize(x.float(), dim=1) if config.unit_length else x
 
     return evaluate

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from patchbatch.descriptors.normalization import ChannelBatchNorm, FineGrainedBatchNorm
 from patchbatch.errors import PatchBatchError
 
 
@@ -30,8 +31,14 @@ class PatchNetConfig:
         of Table 1). False: no window hangs over, which makes dense evaluation exact.
     normalization
         "fine-grained": statistics per channel, row and column (the paper's). "per-channel": per channel.
+    activation
+        "leaky-relu" (2016) or "elu" (alpha 1, the 2017 models).
     slope
         Slope of the leaky ReLU for negative input.
+    sides
+        Numbers of convolutions (1 to 4) whose output at the described pixel is added to the descriptor,
+        each through a matrix of its own. Their windows are small, so they know the place better than the last
+        layer, which four poolings have blurred. Not in the paper.
     unit_length
         True: descriptors are divided by their length.
     input_mean, input_std
@@ -43,14 +50,16 @@ class PatchNetConfig:
     channels: tuple[int, ...] = (32, 64, 128, 256, 512)
     partial_windows: bool = True
     normalization: str = "fine-grained"
+    activation: str = "leaky-relu"
     slope: float = 0.1
+    sides: tuple[int, ...] = ()
     unit_length: bool = False
     input_mean: float = 0.45
     input_std: float = 0.25
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, for a file header."""
-        return asdict(self) | {"channels": list(self.channels)}
+        return asdict(self) | {"channels": list(self.channels), "sides": list(self.sides)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PatchNetConfig:
@@ -60,61 +69,26 @@ class PatchNetConfig:
             raise PatchBatchError(
                 f"unknown network settings {sorted(unknown)}; use weights made by this version"
             )
-        return cls(**(values | {"channels": tuple(values["channels"])} if "channels" in values else values))
+        tuples = {name: tuple(values[name]) for name in ("channels", "sides") if name in values}
+        return cls(**(values | tuples))
 
 
 PRESETS: dict[str, PatchNetConfig] = {
     # Table 1, patch by patch.
     "accurate": PatchNetConfig(),
+    # The same layers on 71 px end in 2x2 places of 512 numbers. The paper's ACCURATE-PS71 by inference.
+    "accurate-71": PatchNetConfig(patch_size=71),
     # The same stack without overhanging windows sees 62 px (3 4 8 10 18 22 38 46 62), and with statistics
     # shared over positions a whole image can be evaluated at once.
     "fast": PatchNetConfig(
         patch_size=62, partial_windows=False, normalization="per-channel", unit_length=True
     ),
-}
-
-
-class FineGrainedBatchNorm(nn.Module):
-    """Batch normalisation with one mean, deviation, gain and offset per channel, row and column.
-
-    Source: Gadot & Wolf 2016; details (eps, running deviation instead of variance, gain in
-    [0.95, 1.05]) from the authors' published layer.
-
-    Parameters
-    ----------
-    channels, height, width
-        Shape of one feature map.
-    eps
-        Added to the batch variance before the square root.
-    momentum
-        Share of the new batch in the running mean and deviation.
-
-    Shape
-    -----
-    `(N, channels, height, width)` -> the same.
-    """
-
-    running_mean: Tensor
-    running_std: Tensor
-
-    def __init__(self, channels: int, height: int, width: int, eps: float = 1e-3, momentum: float = 0.01):
-        super().__init__()
-        self.eps, self.momentum = eps, momentum
-        self.weight = nn.Parameter(torch.empty(channels, height, width).uniform_(0.95, 1.05))
-        self.bias = nn.Parameter(torch.zeros(channels, height, width))
-        self.register_buffer("running_mean", torch.zeros(channels, height, width))
-        self.register_buffer("running_std", torch.ones(channels, height, width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise a batch; in training mode with its own statistics, which also move the running ones."""
-        if not self.training:
-            return (x - self.running_mean) / self.running_std * self.weight + self.bias
-        mean = x.mean(dim=0)
-        std = (x.var(dim=0, unbiased=False) + self.eps).sqrt()
-        with torch.no_grad():
-            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
-            self.running_std.lerp_(std.to(self.running_std.dtype), self.momentum)
-        return (x - mean) / std * self.weight + self.bias
+    # A tenth of its arithmetic and an eighth of its numbers.
+    "compact": PatchNetConfig(
+        patch_size=62, partial_windows=False, normalization="per-channel", unit_length=True,
+        channels=(16, 32, 48, 80, 64), sides=(2, 3, 4),
+    ),
+}  # fmt: skip
 
 
 class PatchNet(nn.Module):
@@ -139,9 +113,11 @@ class PatchNet(nn.Module):
         super().__init__()
         self.config = config
         self.patch_size = config.patch_size
+        self._check_config()
         kernels = [3] * (len(config.channels) - 1) + [2]
         self.convolutions = nn.ModuleList()
         self.normalizations = nn.ModuleList()
+        self.map_sizes = []  # side of each convolution's output on one patch
         size, inputs = config.patch_size, 1
         for index, (outputs, kernel) in enumerate(zip(config.channels, kernels, strict=True)):
             size -= kernel - 1
@@ -151,17 +127,29 @@ class PatchNet(nn.Module):
                 )
             self.convolutions.append(nn.Conv2d(inputs, outputs, kernel))
             self.normalizations.append(self._normalization(outputs, size))
+            self.map_sizes.append(size)
             if index < len(kernels) - 1:
                 size = -(-size // 2) if config.partial_windows else size // 2
             inputs = outputs
         self.output_size = size
         self.dimension = config.channels[-1] * size * size
+        self.sides = nn.ModuleDict(
+            {str(number): nn.Conv2d(config.channels[number - 1], self.dimension, 1, bias=False)
+             for number in config.sides}
+        )  # fmt: skip
+
+    def _check_config(self) -> None:
+        config = self.config
+        if config.activation not in ("leaky-relu", "elu"):
+            raise PatchBatchError(f"unknown activation {config.activation!r}; use 'leaky-relu' or 'elu'")
+        if not set(config.sides) <= set(range(1, len(config.channels))):
+            raise PatchBatchError(f"sides {config.sides} are not numbers of convolutions before the last")
 
     def _normalization(self, channels: int, size: int) -> nn.Module:
         if self.config.normalization == "fine-grained":
             return FineGrainedBatchNorm(channels, size, size)
         if self.config.normalization == "per-channel":
-            return nn.BatchNorm2d(channels)
+            return ChannelBatchNorm(channels)
         raise PatchBatchError(
             f"unknown normalization {self.config.normalization!r}; use 'fine-grained' or 'per-channel'"
         )
@@ -188,16 +176,19 @@ class PatchNet(nn.Module):
             raise PatchBatchError(
                 f"patches have shape {tuple(patches.shape)}; this network takes (N, 1, {size}, {size})"
             )
-        x = self._standardize(patches)
+        x, sides = self._standardize(patches), torch.zeros((), device=patches.device)
         last = len(self.convolutions) - 1
         for index, (convolution, normalization) in enumerate(
             zip(self.convolutions, self.normalizations, strict=True)
         ):
             x = normalization(convolution(x))
+            if index + 1 in self.config.sides:
+                middle = self.map_sizes[index] // 2
+                sides = sides + self._side(index, x[:, :, middle : middle + 1, middle : middle + 1]).flatten(1)
             if index < last:
                 x = F.max_pool2d(x, 2, ceil_mode=self.config.partial_windows)
-            x = F.leaky_relu(x, self.config.slope)
-        return self._finish(x.flatten(1))
+            x = self.activate(x)
+        return self._finish(x.flatten(1) + sides if self.config.sides else x.flatten(1))
 
     def dense(self, images: Tensor, stride: int = 1) -> Tensor:
         """Describe every patch of whole images: `(N, 1, H, W)` -> `(N, D, (H-P)//stride+1, (W-P)//stride+1)`.
@@ -213,20 +204,50 @@ class PatchNet(nn.Module):
             stride is not 1, 2, 4 ... 16, or an image is smaller than a patch.
         """
         self._check_dense(images, stride)
-        x, dilation, last = self._standardize(images), 1, len(self.convolutions) - 1
+        x, step, last = self._standardize(images), 1, len(self.convolutions) - 1
+        sides = []  # of each: index, feature map, its step in px
         for index, (convolution, normalization) in enumerate(
             zip(self.convolutions, self.normalizations, strict=True)
         ):
             assert isinstance(convolution, nn.Conv2d)  # noqa: S101 - tells the type checker
+            dilation = 2**index // step
             x = F.conv2d(x, convolution.weight, convolution.bias, dilation=dilation)
             x = normalization(x)
-            if index < last and stride > 1:
-                x, stride = F.max_pool2d(x, 2), stride // 2
+            if index + 1 in self.config.sides:
+                sides.append((index, x, step))
+            if index < last and step < stride:
+                x, step = F.max_pool2d(x, 2), step * 2
             elif index < last:
                 x = F.max_pool2d(x, 2, stride=1, dilation=dilation)
-                dilation *= 2
-            x = F.leaky_relu(x, self.config.slope)
+            x = self.activate(x)
+        for index, features, step in sides:
+            x = x + self._side(index, self.at_centres(index, features, step, stride, x.shape[-2:]))
         return self._finish(x)
+
+    def at_centres(self, index: int, features: Tensor, step: int, stride: int, shape: torch.Size) -> Tensor:
+        """Cut what a convolution says of the described pixels out of its dense output.
+
+        Parameters
+        ----------
+        index
+            Of the convolution, from 0.
+        features
+            Its output `(N, C, H, W)`, one value every `step` px.
+        stride, shape
+            Pixels between descriptors, and rows and columns of them.
+        """
+        start = self.map_sizes[index] // 2 * 2**index // step
+        every = stride // step
+        rows, columns = ((size - 1) * every + 1 for size in shape)
+        return features[:, :, start : start + rows : every, start : start + columns : every]
+
+    def activate(self, x: Tensor) -> Tensor:
+        """Apply the activation function of the config."""
+        return F.elu(x) if self.config.activation == "elu" else F.leaky_relu(x, self.config.slope)
+
+    def _side(self, index: int, features: Tensor) -> Tensor:
+        projected: Tensor = self.sides[str(index + 1)](self.activate(features))
+        return projected
 
     def _check_dense(self, images: Tensor, stride: int) -> None:
         if not self.is_dense:
@@ -253,7 +274,8 @@ def flops_per_pixel(config: PatchNetConfig) -> int:
     """Arithmetic of dense evaluation, in floating-point operations per pixel (two for a multiply-add)."""
     inputs = (1, *config.channels[:-1])
     areas = [9] * (len(config.channels) - 1) + [4]
-    return 2 * sum(i * o * a for i, o, a in zip(inputs, config.channels, areas, strict=True))
+    trunk = sum(i * o * a for i, o, a in zip(inputs, config.channels, areas, strict=True))
+    return 2 * (trunk + sum(config.channels[number - 1] * config.channels[-1] for number in config.sides))
 
 
 def flops_per_patch(config: PatchNetConfig) -> int:
@@ -264,5 +286,8 @@ def flops_per_patch(config: PatchNetConfig) -> int:
         kernel = 2 if index == last else 3
         size -= kernel - 1
         total += 2 * inputs * outputs * kernel**2 * size**2
-        size, inputs = (-(-size // 2) if config.partial_windows else size // 2), outputs
-    return total
+        if index < last:
+            size = -(-size // 2) if config.partial_windows else size // 2
+        inputs = outputs
+    dimension = config.channels[-1] * size**2
+    return total + 2 * sum(config.channels[number - 1] * dimension for number in config.sides)

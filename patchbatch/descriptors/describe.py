@@ -71,6 +71,43 @@ def describe(
     return described
 
 
+@torch.inference_mode()
+def describe_points(
+    image: NDArray[np.float32], model: PatchNet, points: NDArray[np.int64], precision: str = "auto"
+) -> Tensor:
+    """Describe some pixels of an image, patch by patch.
+
+    Parameters
+    ----------
+    image, model, precision
+        As in `describe`.
+    points
+        `(N, 2)` whole pixels (x, y) inside the image.
+
+    Returns
+    -------
+    Tensor
+        `(N, D)`: the rows that `describe` has at these pixels, to rounding.
+
+    Raises
+    ------
+    PatchBatchError
+        When a point lies outside the image, or for an unknown precision.
+    """
+    height, width = image.shape
+    if len(points) and not ((points >= 0) & (points < (width, height))).all():
+        raise PatchBatchError(f"a point to describe lies outside the {width}x{height} image; leave it out")
+    device = next(model.parameters()).device
+    dtype = resolve_precision(precision, device)
+    padded = torch.from_numpy(pad_for_patches(standardize(image, model), model.patch_size)).to(device)
+    windows = padded.unfold(0, model.patch_size, 1).unfold(1, model.patch_size, 1)
+    x, y = torch.as_tensor(points, device=device).T
+    described = [torch.empty(0, model.dimension, dtype=dtype, device=device)]
+    for rows in torch.split(torch.arange(len(points), device=device), PATCHES_AT_ONCE):
+        described.append(_patchwise(windows[y[rows], x[rows]], model, dtype))
+    return torch.cat(described)
+
+
 def describe_pyramid(
     image: NDArray[np.float32], model: PatchNet, levels: int, precision: str = "auto", memory_mb: int = 512
 ) -> list[Tensor]:
@@ -167,7 +204,9 @@ def folded(model: PatchNet, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
         weight = convolution.weight * gain[:, None, None, None]
         bias = (convolution.bias - norm.running_mean) * gain + norm.bias
         layers.append((weight.to(dtype).contiguous(memory_format=torch.channels_last), bias.to(dtype)))
-    matrices = {int(k) - 1: side.weight.to(dtype) for k, side in model.sides.items()}
+    matrices: dict[int, Tensor] = {
+        int(number) - 1: side.get_parameter("weight").to(dtype) for number, side in model.sides.items()
+    }
     config = model.config
 
     def evaluate(image: Tensor) -> Tensor:
@@ -198,7 +237,14 @@ def _describe_patches(padded: Tensor, model: PatchNet, dtype: torch.dtype, out: 
     windows = padded.unfold(0, size, 1).unfold(1, size, 1)
     rows = max(1, PATCHES_AT_ONCE // width)
     for top in range(0, out.shape[0], rows):
-        patches = windows[top : top + rows].reshape(-1, 1, size, size)
-        with torch.autocast(out.device.type, dtype, enabled=dtype != torch.float32):
-            parts = [model(part) for part in torch.split(patches, PATCHES_AT_ONCE)]
+        patches = windows[top : top + rows].reshape(-1, size, size)
+        parts = [_patchwise(part, model, dtype) for part in torch.split(patches, PATCHES_AT_ONCE)]
         out[top : top + rows] = torch.cat(parts).view(-1, width, model.dimension)
+
+
+def _patchwise(patches: Tensor, model: PatchNet, dtype: torch.dtype) -> Tensor:
+    """Describe patches `(N, P, P)` -> `(N, D)`, products in `dtype`."""
+    batch = patches[:, None].contiguous(memory_format=torch.channels_last)
+    with torch.autocast(patches.device.type, dtype, enabled=dtype != torch.float32):
+        described: Tensor = model(batch)
+    return described.to(dtype)

@@ -1,17 +1,18 @@
-"""From the dense descriptors of a pair of crops and its flow to a training loss.
-
-A crop is described on a grid of every `stride`-th pixel. A grid point of image 1 is used when its true
-target falls close to a grid point of image 2, so that no descriptor has to be interpolated.
-"""
+"""From described points of two crops and their true matches to a training loss."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from patchbatch.descriptors.losses import cent_drlim, cent_drlim_sd, drlim, softmax_matching, spread
+from patchbatch.descriptors.losses import LOSSES as PAIR_LOSSES
+from patchbatch.descriptors.losses import PairLoss, make_loss, softmax_matching
+from patchbatch.errors import PatchBatchError
+
+LOSSES = (*PAIR_LOSSES, "softmax")
 
 
 @dataclass(frozen=True)
@@ -21,20 +22,27 @@ class ObjectiveSettings:
     Attributes
     ----------
     loss
-        "cent+sd" (the talk's), "cent", "drlim+sd", "drlim", or "softmax" (in-batch softmax over the whole
-        grid of the other crop, both ways).
-    margin, balance
-        m and λ of the DrLIM family.
+        A name in `patchbatch.descriptors.losses.LOSSES`, "cent+sd" being the talk's, or "softmax": in-batch
+        softmax over all described points of the other crop, both ways.
+    options
+        Options of a pair loss in place of its defaults: (name, value) each.
     temperature
         Similarities are divided by it before the softmax.
     near
-        Negatives of the DrLIM family lie up to this many pixels from the true match, at least `stride`.
+        Sampled non-matches lie 1 to this many pixels from the true match.
+    normal
+        True: their distance is normally distributed with deviation near / 2; False: uniform.
+    hard
+        Share of the non-matches of a pair loss that is replaced by the nearest wrong point described in the
+        other crop. For a dense network that is what an exact matcher would have taken.
+    distill
+        Weight of the teacher in [0, 1] against the data, where there is a teacher.
     stride
-        Grid step in pixels.
+        Grid step of dense networks in pixels.
     tolerance
-        A grid point counts as the match when it is at most this far (px) from the true target.
+        A point counts as the match when it is at most this far (px) from the true target.
     exclude
-        Softmax candidates closer than this (px) to the true target, but the match, are left out.
+        Points closer than this (px) to the true target, but the match, are never non-matches.
     points
         At most so many matches of one pair are used.
     bfloat16
@@ -42,134 +50,170 @@ class ObjectiveSettings:
     """
 
     loss: str = "cent+sd"
-    margin: float = 100.0
-    balance: float = 0.8
+    options: tuple[tuple[str, float | str | bool], ...] = ()
     temperature: float = 0.05
     near: float = 8.0
+    normal: bool = False
+    hard: float = 0.0
+    distill: float = 0.5
     stride: int = 2
     tolerance: float = 0.75
     exclude: float = 1.9
     points: int = 400
     bfloat16: bool = True
 
+    def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise PatchBatchError(f"unknown loss {self.loss!r}; use one of {', '.join(LOSSES)}")
+        for name in ("temperature", "stride", "points"):
+            if not getattr(self, name) > 0:
+                raise PatchBatchError(f"{name} is {getattr(self, name)}; give a number above 0")
+        for name in ("hard", "distill"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise PatchBatchError(f"{name} is {getattr(self, name)}; give a share between 0 and 1")
+        if self.near < 1:
+            raise PatchBatchError(f"near is {self.near} px; give 1 or more")
 
-LOSSES = ("cent+sd", "cent", "drlim+sd", "drlim", "softmax")
+    @property
+    def pair_loss(self) -> PairLoss | None:
+        """The pair loss with its options; None for the softmax."""
+        return None if self.loss == "softmax" else make_loss(self.loss, **dict(self.options))
 
 
 @dataclass(frozen=True)
-class GridMatches:
-    """True matches between two grids: flat grid indices and exact target, one row per match.
+class Described:
+    """Points of one crop: descriptors `(N, D)` and places `(N, 2)` (x, y) in px, whole numbers."""
 
-    `source` and `match` are `(N,)` int64 indices into the flattened grids, `target` `(N, 2)` float32 is the
-    exact target (x, y) in units of image pixels from the first grid point.
+    descriptors: Tensor
+    places: Tensor
+
+
+@dataclass(frozen=True)
+class PointMatches:
+    """True matches between described points, one row each.
+
+    Attributes
+    ----------
+    source, match
+        `(M,)` int64, row of the point in set 1 and of its match in set 2.
+    target
+        `(M, 2)` float32, the exact place in px that the point moves to.
+    wrong
+        `(M,)` int64, row in set 2 of a sampled non-match.
     """
 
     source: Tensor
     match: Tensor
     target: Tensor
+    wrong: Tensor
+
+    def to(self, device: torch.device) -> PointMatches:
+        """Return the same on a device."""
+        return PointMatches(*(t.to(device) for t in (self.source, self.match, self.target, self.wrong)))
 
 
-def grid_matches(
-    flow: Tensor, visible: Tensor, grid: tuple[int, int], offset: int, settings: ObjectiveSettings,
-    generator: torch.Generator,
-) -> GridMatches:  # fmt: skip
-    """Pick the grid points of crop 1 whose target is a grid point of crop 2.
+def points_loss(
+    set1: Described, set2: Described, matches: PointMatches, settings: ObjectiveSettings,
+    teacher: tuple[Described, Described] | None = None,
+) -> Tensor:  # fmt: skip
+    """Loss of one pair of crops.
 
     Parameters
     ----------
-    flow, visible
-        `(H, W, 2)` float32 and `(H, W)` bool of the crop.
-    grid
-        (rows, columns) of the descriptor grid; its first point is the pixel (offset, offset).
+    set1, set2
+        The described points of both crops.
+    matches
+        Which of them belong together; at least one.
+    settings
+        See `ObjectiveSettings`.
+    teacher
+        The same points as another network describes them. Then `settings.distill` of the loss is the
+        divergence between what the teacher and what this network takes for the match.
+
+    Returns
+    -------
+    Tensor
+        A scalar, float32.
     """
-    rows, columns = grid
-    stride = settings.stride
-    y, x = torch.meshgrid(torch.arange(rows) * stride, torch.arange(columns) * stride, indexing="ij")
-    at_grid = flow[y + offset, x + offset]
-    target = torch.stack([x, y], dim=-1) + at_grid
-    nearest = (target / stride).round()
-    off = ((nearest * stride - target) ** 2).sum(dim=-1).sqrt()
-    inside = (nearest >= 0).all(dim=-1) & (nearest[..., 0] < columns) & (nearest[..., 1] < rows)
-    good = visible[y + offset, x + offset] & inside & (off <= settings.tolerance)
-    source = good.flatten().nonzero().squeeze(1)
-    if len(source) > settings.points:
-        source = source[torch.randperm(len(source), generator=generator)[: settings.points].sort().values]
-    cell = nearest.reshape(-1, 2)[source].long()
-    return GridMatches(source, cell[:, 1] * columns + cell[:, 0], target.reshape(-1, 2)[source])
+    loss = _softmax_both_ways(set1, set2, matches, settings)
+    if (of_pairs := settings.pair_loss) is not None:
+        queries = set1.descriptors[matches.source]
+        wrong = matches.wrong if settings.hard == 0 else harder(set1, set2, matches, settings)
+        positive = distance(queries, set2.descriptors[matches.match])
+        loss = of_pairs(positive, distance(queries, set2.descriptors[wrong]))
+    if teacher is None:
+        return loss
+    return (1 - settings.distill) * loss + settings.distill * _divergence(
+        set1, set2, teacher, matches, settings
+    )
 
 
-def pair_loss(
-    descriptors1: Tensor, descriptors2: Tensor, matches: GridMatches, settings: ObjectiveSettings,
-    generator: torch.Generator,
-) -> Tensor:  # fmt: skip
-    """Loss of one pair of crops from its descriptors `(D, rows, columns)`."""
-    columns = descriptors1.shape[2]
-    flat1, flat2 = descriptors1.flatten(1).T, descriptors2.flatten(1).T
-    if settings.loss == "softmax":
-        return _softmax_both_ways(flat1, flat2, matches, columns, settings)
-    positive = _distance(flat1[matches.source], flat2[matches.match])
-    wrong = near_negatives(matches, descriptors2.shape[1:], settings, generator)
-    return drlim_family(positive, _distance(flat1[matches.source], flat2[wrong]), settings)
+@torch.no_grad()
+def harder(set1: Described, set2: Described, matches: PointMatches, settings: ObjectiveSettings) -> Tensor:
+    """Replace the first `settings.hard` of the non-matches by the nearest wrong points of set 2, `(M,)`."""
+    count = round(settings.hard * len(matches.source))
+    queries = set1.descriptors[matches.source[:count]].float()
+    apart = torch.cdist(queries, set2.descriptors.float())
+    left_out = _too_close(set2.places, matches.target[:count], settings.exclude)
+    left_out[torch.arange(count), matches.match[:count]] = True
+    nearest = apart.masked_fill(left_out, torch.inf).argmin(dim=1)
+    return torch.cat([nearest, matches.wrong[count:]])
 
 
-def drlim_family(positive: Tensor, negative: Tensor, settings: ObjectiveSettings) -> Tensor:
-    """Apply the loss of the DrLIM family that `settings.loss` names to two sets of distances."""
-    if settings.loss == "cent+sd":
-        return cent_drlim_sd(positive, negative, settings.margin, settings.balance)
-    if settings.loss == "cent":
-        return cent_drlim(positive, negative, settings.margin)
-    spring = drlim(positive, negative, settings.margin)
-    if settings.loss == "drlim":
-        return spring
-    return settings.balance * spring + (1 - settings.balance) * spread(positive, negative)
-
-
-def near_negatives(
-    matches: GridMatches, grid: torch.Size, settings: ObjectiveSettings, generator: torch.Generator
-) -> Tensor:
-    """Pick a wrong grid point for each match, uniform in angle and distance, up to `near` px away."""
-    rows, columns = grid
-    count = len(matches.source)
-    radius = 1 + torch.rand(count, generator=generator) * (settings.near / settings.stride - 1)
-    angle = torch.rand(count, generator=generator) * (2 * torch.pi)
-    x = (matches.match % columns + (radius * angle.cos()).round().long()).clamp(0, columns - 1)
-    y = (matches.match // columns + (radius * angle.sin()).round().long()).clamp(0, rows - 1)
-    wrong = y * columns + x
-    # At the border the clamped point can be the match itself; its neighbour inwards is not.
-    inwards = torch.where(x > 0, -1, 1)
-    return torch.where(wrong == matches.match, wrong + inwards, wrong)
+def distance(a: Tensor, b: Tensor) -> Tensor:
+    """L2 distance of descriptors `(N, D)` row by row -> `(N,)`, with a finite gradient at 0."""
+    return ((a.float() - b.float()).square().sum(dim=1) + 1e-8).sqrt()
 
 
 def _softmax_both_ways(
-    flat1: Tensor, flat2: Tensor, matches: GridMatches, columns: int, settings: ObjectiveSettings
+    set1: Described, set2: Described, matches: PointMatches, settings: ObjectiveSettings
 ) -> Tensor:
-    # The bfloat16 products of autocast are precise enough here: similarities of unit vectors, divided once.
-    with torch.autocast(flat1.device.type, torch.bfloat16, enabled=settings.bfloat16):
-        forward = flat1[matches.source] @ flat2.T
-        backward = flat2[matches.match] @ flat1.T
-    forward = _scaled(
-        forward, _too_close(matches.target, matches.match, columns, len(flat2), settings), settings
-    )
-    origin = torch.stack([matches.source % columns, matches.source // columns], dim=-1) * settings.stride
-    backward = _scaled(backward, _too_close(origin, matches.source, columns, len(flat1), settings), settings)
+    if settings.loss != "softmax":
+        return torch.zeros((), device=set1.descriptors.device)
+    forward, backward = _similarities(set1, set2, matches, settings)
     return 0.5 * (softmax_matching(forward, matches.match) + softmax_matching(backward, matches.source))
 
 
-def _scaled(similarity: Tensor, left_out: Tensor, settings: ObjectiveSettings) -> Tensor:
-    return (similarity.float() / settings.temperature).masked_fill(left_out, -torch.inf)
+def _similarities(
+    set1: Described, set2: Described, matches: PointMatches, settings: ObjectiveSettings
+) -> tuple[Tensor, Tensor]:
+    """Scaled similarities of the matched points of each set to all points of the other; -inf: left out."""
+    a, b = set1.descriptors, set2.descriptors
+    # The bfloat16 products of autocast are precise enough here: similarities of unit vectors, divided once.
+    with torch.autocast(a.device.type, torch.bfloat16, enabled=settings.bfloat16):
+        forward, backward = a[matches.source] @ b.T, b[matches.match] @ a.T
+    rows = torch.arange(len(matches.source), device=a.device)
+    scaled = []
+    for similarity, places, target, match in (
+        (forward, set2.places, matches.target, matches.match),
+        (backward, set1.places, set1.places[matches.source], matches.source),
+    ):
+        left_out = _too_close(places, target, settings.exclude)
+        left_out[rows, match] = False
+        scaled.append((similarity.float() / settings.temperature).masked_fill(left_out, -torch.inf))
+    return scaled[0], scaled[1]
 
 
-def _too_close(
-    target: Tensor, match: Tensor, columns: int, count: int, settings: ObjectiveSettings
-) -> Tensor:
-    """`(N, count)` bool: grid points near the true target, the match itself excepted."""
-    index = torch.arange(count)
-    x, y = index % columns * settings.stride, index // columns * settings.stride
-    near = (x - target[:, :1]) ** 2 + (y - target[:, 1:]) ** 2 < settings.exclude**2
-    near[torch.arange(len(match)), match] = False
-    return near
+def _divergence(
+    set1: Described, set2: Described, teacher: tuple[Described, Described], matches: PointMatches,
+    settings: ObjectiveSettings,
+) -> Tensor:  # fmt: skip
+    own = _similarities(set1, set2, matches, settings)
+    with torch.no_grad():
+        taught = _similarities(*teacher, matches, settings)
+    each = [
+        F.kl_div(_log_shares(mine), _log_shares(theirs), reduction="batchmean", log_target=True)
+        for mine, theirs in zip(own, taught, strict=True)
+    ]
+    return 0.5 * (each[0] + each[1])
 
 
-def _distance(a: Tensor, b: Tensor) -> Tensor:
-    # The small constant keeps the gradient of the square root finite at zero distance.
-    return ((a.float() - b.float()).square().sum(dim=1) + 1e-8).sqrt()
+def _log_shares(similarity: Tensor) -> Tensor:
+    # What is left out has no share on either side; a finite floor keeps 0 times infinity away.
+    return F.log_softmax(similarity, dim=1).clamp(min=-100.0)
+
+
+def _too_close(places: Tensor, target: Tensor, limit: float) -> Tensor:
+    """`(M, N)` bool: which places lie closer than `limit` px to each target."""
+    dx, dy = places[:, 0] - target[:, :1], places[:, 1] - target[:, 1:]
+    return dx.square() + dy.square() < limit**2

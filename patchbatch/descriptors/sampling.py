@@ -68,13 +68,19 @@ class PairSource(Dataset[tuple[Image, Image, NDArray[np.float32], NDArray[np.boo
     streets
         Folders of frames of a driving camera; may be empty.
     pairs
-        Folders in the official layouts of the flow benchmarks; may be empty.
+        Folders in the official layouts of the flow benchmarks; may be empty. Without photographs they are
+        all there is, and every fifth pair is held out.
     settings
         See `SourceSettings`; shares of kinds without a folder go to layered photographs.
     seed, length
         Sample `i` of `length` is drawn from the generator seeded with (seed, i).
     held_out
-        True: only every 20th photograph, for validation; False: all others.
+        True: only every 20th photograph (or every fifth pair), for validation; False: all others.
+
+    Raises
+    ------
+    PatchBatchError
+        When there are neither photographs nor pairs, or driving frames alone.
 
     Returns of `source[i]`
     ----------------------
@@ -90,10 +96,13 @@ class PairSource(Dataset[tuple[Image, Image, NDArray[np.float32], NDArray[np.boo
         self.photo_files = _photo_files(photos, held_out)
         self.street_files = _photo_files(streets, held_out)
         self.pair_folders = list(pairs)
-        if not self.photo_files:
+        self.held_out = held_out
+        if photos and not self.photo_files:
             raise PatchBatchError(
                 f"no photographs in {', '.join(map(str, photos))}; give a folder of .jpg or .png"
             )
+        if not photos and not pairs:
+            raise PatchBatchError("nothing to learn from; give folders of photographs or of pairs")
 
     # Each loader process reads the files itself: sending it the pixels would copy them through a pipe.
     @cached_property
@@ -109,7 +118,15 @@ class PairSource(Dataset[tuple[Image, Image, NDArray[np.float32], NDArray[np.boo
     @cached_property
     def pairs(self) -> list[list[ScenePair]]:
         """Real pairs, each at full size, half and, where it is large, a quarter."""
-        return [_halvings_of_pair(pair) for folder in self.pair_folders for pair in _load_pairs(folder)]
+        loaded = [pair for folder in self.pair_folders for pair in _load_pairs(folder)]
+        if not self.photo_files and len(loaded) > 1:
+            loaded = [pair for number, pair in enumerate(loaded) if (number % 5 == 0) == self.held_out]
+        if not loaded:
+            raise PatchBatchError(
+                f"no pairs with known flow in {', '.join(map(str, self.pair_folders))}; give a folder in an "
+                "official layout"
+            )
+        return [_halvings_of_pair(pair) for pair in loaded]
 
     def __len__(self) -> int:
         return self.length
@@ -132,7 +149,7 @@ class PairSource(Dataset[tuple[Image, Image, NDArray[np.float32], NDArray[np.boo
         level = int(rng.choice(3, p=shares))
         size = (settings.crop, settings.crop)
         kind = rng.random()
-        if self.pair_folders and kind < settings.real:
+        if self.pair_folders and (kind < settings.real or not self.photo_files):
             levels = self.pairs[rng.integers(len(self.pairs))]
             return _crop_pair(levels[min(level, len(levels) - 1)], settings.crop, rng)
         if self.street_files and kind < settings.real + settings.street:

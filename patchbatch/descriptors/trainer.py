@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import math
@@ -14,18 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
+from patchbatch.descriptors import runlog
+from patchbatch.descriptors.batch import Batch, BatchLoss, rank1
 from patchbatch.descriptors.network import PatchNet
-from patchbatch.descriptors.objectives import ObjectiveSettings, grid_matches, pair_loss
+from patchbatch.descriptors.objectives import ObjectiveSettings
 from patchbatch.descriptors.sampling import PairSource
 from patchbatch.errors import PatchBatchError
 
 log = logging.getLogger(__name__)
-
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,11 @@ class TrainSettings:
     ----------
     steps, batch
         Number of updates, and pairs per update.
+    optimizer
+        "adamw", or "adadelta" as in 2016.
     learning_rate
-        Peak of the AdamW step size; it rises linearly over `warmup` steps and falls as a cosine.
+        Peak of the step size; it rises linearly over `warmup` steps and falls as a cosine. About 2e-3 for
+        AdamW, 1 for AdaDelta.
     weight_decay
         Of AdamW.
     clip
@@ -46,18 +50,20 @@ class TrainSettings:
         Of the initial weights and of the samples.
     bfloat16
         Whether products are computed in bfloat16 (weights and statistics stay float32).
-    validate_every, save_every
-        Steps between validations and between checkpoints.
+    report_every, validate_every, save_every
+        Steps between lines of the log, between validations and between checkpoints.
     """
 
     steps: int = 5000
     batch: int = 3
+    optimizer: str = "adamw"
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     warmup: int = 100
     clip: float = 5.0
     seed: int = 0
     bfloat16: bool = True
+    report_every: int = 50
     validate_every: int = 250
     save_every: int = 100
 
@@ -69,66 +75,24 @@ def rate_at(step: int, settings: TrainSettings) -> float:
     return settings.learning_rate * rise * (0.01 + 0.99 * fall)
 
 
-def describe_crops(net: PatchNet, images: Tensor, stride: int, bfloat16: bool) -> Tensor:
-    """Describe crops `(N, H, W)` on a grid of every `stride`-th pixel -> `(N, D, rows, columns)`."""
-    batch = images[:, None].contiguous(memory_format=torch.channels_last)
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=bfloat16):
-        return net.dense(batch, stride)
-
-
-def batch_loss(
-    net: PatchNet, batch: Batch, objective: ObjectiveSettings, bfloat16: bool, generator: torch.Generator
-) -> Tensor:
-    """Mean loss over the pairs of a batch that have enough matches; both images pass in one batch."""
-    image1, image2, flow, visible = batch
-    count = len(image1)
-    described = describe_crops(net, torch.cat([image1, image2]), objective.stride, bfloat16)
-    grid = (int(described.shape[2]), int(described.shape[3]))
-    losses = []
-    # Unbound once: the gradient of an index is a whole zero batch, that of unbind is not.
-    each = described.unbind()
-    for index in range(count):
-        matches = grid_matches(flow[index], visible[index], grid, net.patch_size // 2, objective, generator)
-        if len(matches.source) >= 16:
-            losses.append(pair_loss(each[index], each[count + index], matches, objective, generator))
-    return torch.stack(losses).mean() if losses else described.sum() * 0.0
-
-
-@torch.inference_mode()
-def rank1(net: PatchNet, batches: Iterator[Batch], objective: ObjectiveSettings, bfloat16: bool) -> float:
-    """Return the share (percent) of grid points whose nearest descriptor lies within 3 px of the truth."""
-    net.eval()
-    generator = torch.Generator().manual_seed(0)
-    hits, total = 0, 0
-    for image1, image2, flow, visible in batches:
-        described = describe_crops(net, torch.cat([image1, image2]), objective.stride, bfloat16)
-        grid = (int(described.shape[2]), int(described.shape[3]))
-        for index in range(len(image1)):
-            matches = grid_matches(
-                flow[index], visible[index], grid, net.patch_size // 2, objective, generator
-            )
-            flat1 = described[index].flatten(1).T[matches.source].float()
-            found = torch.cdist(flat1, described[len(image1) + index].flatten(1).T.float()).argmin(dim=1)
-            place = torch.stack([found % grid[1], found // grid[1]], dim=1) * objective.stride
-            hits += int(((place - matches.target).square().sum(dim=1) <= 9).sum())
-            total += len(found)
-    net.train()
-    return 100.0 * hits / max(1, total)
-
-
 class Trainer:
-    """One training run in one folder: `checkpoint.pt`, `log.csv`, `settings.json`.
+    """One training run in one folder: `checkpoint.pt`, `log.csv`, `settings.json`, `losses.png`.
+
+    With `torch.distributed` initialised every process takes its share of each batch, and the first one
+    validates and writes.
 
     Parameters
     ----------
     net
-        The network to train, changed in place.
+        The network to train, changed in place, on the device to train on.
     source, validation
         Training samples, one batch after the other by number, and held-out ones.
     settings, objective
         See their classes.
     folder
         Where the run lives; an unfinished run found there is resumed.
+    teacher
+        A network to learn from besides the data, see `ObjectiveSettings.distill`.
     """
 
     def __init__(
@@ -139,56 +103,63 @@ class Trainer:
         settings: TrainSettings,
         objective: ObjectiveSettings,
         folder: Path,
+        teacher: PatchNet | None = None,
     ):
         self.net, self.source, self.validation = net, source, validation
         self.settings, self.objective, self.folder = settings, objective, folder
-        self.optimizer = torch.optim.AdamW(
-            net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
-        self.step = 0
+        self.rank, self.processes = _place_among_processes()
+        if settings.batch % self.processes:
+            raise PatchBatchError(
+                f"a batch of {settings.batch} pairs cannot be shared by {self.processes} processes; "
+                "use a multiple"
+            )
+        self.batch_loss = BatchLoss(net, objective, settings.bfloat16, settings.seed, teacher)
+        self.model: nn.Module = self.batch_loss
+        if self.processes > 1:
+            self.model = DistributedDataParallel(self.batch_loss)
+        self.optimizer = make_optimizer(net, settings)
+        self.step, self.mean_loss = 0, 0.0
 
     def run(self, workers: int = 1) -> None:
         """Train to the last step, from the last checkpoint if there is one."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.resume()
         self.net.train()
-        progress = tqdm(
-            total=self.settings.steps, initial=self.step, disable=not sys.stderr.isatty(), unit="step"
-        )
-        mean_loss, since, first = 0.0, time.perf_counter(), self.step
+        quiet = self.rank > 0 or not sys.stderr.isatty()
+        progress = tqdm(total=self.settings.steps, initial=self.step, disable=quiet, unit="step")
+        since, first = time.perf_counter(), self.step
         for batch in self._batches(workers):
-            loss = self.update(batch)
-            mean_loss += (loss - mean_loss) / min(self.step, 50)
+            self.update(batch)
             progress.update()
-            progress.set_postfix(loss=f"{mean_loss:.4f}")
-            if self.step % 50 == 0:
-                self._report_rate(mean_loss, time.perf_counter() - since, self.step - first)
-            last = self.step == self.settings.steps
-            if self.step % self.settings.validate_every == 0 or last:
-                score = rank1(self.net, self._validation_batches(), self.objective, self.settings.bfloat16)
-                self._log(mean_loss, score, time.perf_counter() - since)
-            if self.step % self.settings.save_every == 0 or last:
-                self.save()
+            progress.set_postfix(loss=f"{self.mean_loss:.4f}")
+            if self.rank == 0:
+                self._keep_records(time.perf_counter() - since, first)
         progress.close()
         self.net.eval()
 
     def update(self, batch: Batch) -> float:
-        """Take one step; return its loss."""
+        """Take one step; return its loss, on this process's share of the batch."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate_at(self.step, self.settings)
-        generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self.step)
-        loss = batch_loss(self.net, batch, self.objective, self.settings.bfloat16, generator)
+        loss: Tensor = self.model(batch, self._sample_numbers(self.step))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.settings.clip)
         self.optimizer.step()
         self.step += 1
-        return float(loss.detach())
+        value = float(loss.detach())
+        self.mean_loss += (value - self.mean_loss) / min(self.step, 50)
+        return value
 
     def save(self) -> None:
         """Write `checkpoint.pt` under a temporary name and move it."""
         part = self.folder / "checkpoint.part"
-        state = {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step}
+        state = {
+            "net": self.net.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "mean_loss": self.mean_loss,
+        }
         torch.save(state, part)
         part.replace(self.folder / "checkpoint.pt")
 
@@ -205,26 +176,33 @@ class Trainer:
         )
         record, checkpoint = self.folder / "settings.json", self.folder / "checkpoint.pt"
         if checkpoint.exists():
-            if record.read_text() != settings:
+            if not record.exists() or record.read_text() != settings:
                 raise PatchBatchError(
                     f"{self.folder} holds a run with other settings; choose another --output"
                 )
             state: dict[str, Any] = torch.load(checkpoint, weights_only=True)
             self.net.load_state_dict(state["net"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.step = state["step"]
+            self.step, self.mean_loss = state["step"], state["mean_loss"]
             log.info("going on from step %d of %s", self.step, self.folder)
-        record.write_text(settings)
+        if self.rank == 0:
+            record.write_text(settings)
+            runlog.forget_after(self.folder / "log.csv", self.step)
+
+    def _sample_numbers(self, step: int) -> list[int]:
+        share = self.settings.batch // self.processes
+        first = step * self.settings.batch + self.rank * share
+        return list(range(first, first + share))
 
     def _batches(self, workers: int) -> Iterator[Batch]:
-        first = self.step * self.settings.batch
-        rest = Subset(self.source, range(first, self.settings.steps * self.settings.batch))
+        steps = range(self.step, self.settings.steps)
+        rest = Subset(self.source, [number for step in steps for number in self._sample_numbers(step)])
         # Not forked: a forked child inherits the locks of OpenCV's and torch's threads and can wait for ever.
         context = "spawn" if workers else None
         return iter(
             DataLoader(
                 rest,
-                self.settings.batch,
+                self.settings.batch // self.processes,
                 num_workers=workers,
                 multiprocessing_context=context,
                 prefetch_factor=4 if workers else None,
@@ -234,18 +212,32 @@ class Trainer:
     def _validation_batches(self) -> Iterator[Batch]:
         return iter(DataLoader(self.validation, batch_size=4))
 
-    def _report_rate(self, loss: float, seconds: float, steps: int) -> None:
-        rest = seconds / steps * (self.settings.steps - self.step)
-        log.info(
-            "step %d  loss %.4f  %.2f steps/s  %.0f min to go", self.step, loss, steps / seconds, rest / 60
-        )
+    def _keep_records(self, seconds: float, first: int) -> None:
+        """Report, validate and save where it is due."""
+        settings, last = self.settings, self.step == self.settings.steps
+        validate = self.step % settings.validate_every == 0 or last
+        if self.step % settings.report_every == 0 or validate:
+            score = rank1(self.batch_loss, self._validation_batches()) if validate else None
+            rate = (self.step - first) / seconds
+            row = runlog.Row(self.step, self.mean_loss, score, rate * settings.batch)
+            runlog.append(self.folder / "log.csv", row)
+            log.info("%s  %.0f min to go", row, (settings.steps - self.step) / rate / 60)
+        if self.step % settings.save_every == 0 or last:
+            self.save()
+            runlog.draw(self.folder / "log.csv", self.folder / "losses.png")
 
-    def _log(self, loss: float, score: float, seconds: float) -> None:
-        path = self.folder / "log.csv"
-        new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.writer(file)
-            if new:
-                writer.writerow(["step", "loss", "rank1_3px_percent", "seconds"])
-            writer.writerow([self.step, f"{loss:.5f}", f"{score:.2f}", f"{seconds:.0f}"])
-        log.info("step %d  loss %.4f  rank-1 at 3 px %.2f %%  %.0f s", self.step, loss, score, seconds)
+
+def make_optimizer(net: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    """Return the optimiser that `settings.optimizer` names."""
+    if settings.optimizer == "adadelta":
+        return torch.optim.Adadelta(net.parameters(), settings.learning_rate)
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(net.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    raise PatchBatchError(f"unknown optimizer {settings.optimizer!r}; use adamw or adadelta")
+
+
+def _place_among_processes() -> tuple[int, int]:
+    """Return this process's rank and the number of processes."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from patchbatch.descriptors.describe import describe, describe_pyramid, halvings, pad_for_patches, standardize
+from patchbatch.descriptors.describe import (
+    describe,
+    describe_points,
+    describe_pyramid,
+    halvings,
+    pad_for_patches,
+    standardize,
+)
 from patchbatch.descriptors.network import PRESETS, PatchNet, PatchNetConfig
 from patchbatch.errors import PatchBatchError
 
@@ -14,6 +21,7 @@ SMALL = PatchNetConfig(
     partial_windows=False,
     normalization="per-channel",
     unit_length=True,
+    sides=(1, 2, 3, 4),
 )
 
 
@@ -102,4 +110,23 @@ def test_other_shapes_are_refused(net, shape):
 def test_presets_describe():
     image = np.random.default_rng(6).random((3, 4), np.float32)
     for config in PRESETS.values():
-        assert describe(image, PatchNet(config).eval(), "float32").shape == (3, 4, 512)
+        net = PatchNet(config).eval()
+        assert describe(image, net, "float32").shape == (3, 4, net.dimension)
+
+
+@pytest.mark.parametrize("name", ["compact", "accurate"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_points_are_described_as_the_whole_image_is(name, precision):
+    torch.manual_seed(0)
+    image = np.random.default_rng(7).random((9, 11), np.float32)
+    net = PatchNet(PRESETS[name]).eval()
+    points = np.array([[0, 0], [10, 8], [3, 5], [3, 5]])
+    some = describe_points(image, net, points, precision)
+    whole = describe(image, net, precision)
+    limit = 1e-4 if precision == "float32" else 0.03
+    scale = float(whole.float().norm(dim=2).mean())
+    assert some.dtype == whole.dtype
+    assert (some.float() - whole[points[:, 1], points[:, 0]].float()).norm(dim=1).max() < limit * scale
+    assert describe_points(image, net, np.zeros((0, 2), np.int64)).shape == (0, net.dimension)
+    with pytest.raises(PatchBatchError, match="outside the 11x9"):
+        describe_points(image, net, np.array([[11, 0]]))

@@ -1,5 +1,7 @@
 """The network: shapes and counts of Table 1, and dense evaluation against patch by patch."""
 
+from dataclasses import replace
+
 import kornia
 import numpy as np
 import pytest
@@ -9,7 +11,6 @@ import torch.nn.functional as F
 from patchbatch.descriptors.describe import pad_for_patches
 from patchbatch.descriptors.network import (
     PRESETS,
-    FineGrainedBatchNorm,
     PatchNet,
     PatchNetConfig,
     flops_per_patch,
@@ -18,8 +19,9 @@ from patchbatch.descriptors.network import (
 from patchbatch.errors import PatchBatchError
 
 SMALL = PatchNetConfig(
-    patch_size=62, channels=(4, 6, 8, 10, 12), partial_windows=False, normalization="per-channel"
-)
+    patch_size=62, channels=(4, 6, 8, 10, 12), partial_windows=False, normalization="per-channel",
+    sides=(1, 2, 3, 4),
+)  # fmt: skip
 
 
 def with_random_statistics(net: PatchNet, seed: int = 0) -> PatchNet:
@@ -49,18 +51,22 @@ def test_fast_takes_62_pixels_and_shares_a_million_operations_a_pixel():
     net = PatchNet(PRESETS["fast"]).eval()
     assert net.patch_size == 62
     assert net(torch.rand(3, 1, 62, 62)).shape == (3, 512)
-    assert flops_per_pixel(PRESETS["fast"]) == 2 * (288 + 18_432 + 73_728 + 294_912 + 524_288)
+    trunk = 288 + 18_432 + 73_728 + 294_912 + 524_288
+    assert flops_per_pixel(PRESETS["fast"]) == 2 * (trunk + (64 + 128) * 512)
     assert not PatchNet(PRESETS["accurate"]).is_dense
 
 
 def slow_patch(net: PatchNet, patch: torch.Tensor) -> torch.Tensor:
     """Table 1 written down layer by layer, activation before pooling."""
     config = net.config
-    x = (patch - config.input_mean) / config.input_std
+    x, beside = (patch - config.input_mean) / config.input_std, 0.0
     for index, (convolution, norm) in enumerate(zip(net.convolutions, net.normalizations, strict=True)):
         x = F.conv2d(x, convolution.weight, convolution.bias)
         x = norm(x)
-        x = torch.where(x > 0, x, config.slope * x)
+        x = torch.where(x > 0, x, x.exp() - 1 if config.activation == "elu" else config.slope * x)
+        if index + 1 in config.sides:
+            middle = (x.shape[2] // 2, x.shape[3] // 2)
+            beside = beside + x[:, :, *middle] @ net.sides[str(index + 1)].weight[:, :, 0, 0].T
         if index < 4:
             if config.partial_windows:
                 x = F.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2), value=-torch.inf)
@@ -68,13 +74,14 @@ def slow_patch(net: PatchNet, patch: torch.Tensor) -> torch.Tensor:
             x = torch.stack(rows, 2)
             columns = [x[..., j : j + 2].amax(3) for j in range(0, x.shape[3] - 1, 2)]
             x = torch.stack(columns, 3)
-    x = x.flatten(1)
+    x = x.flatten(1) + beside
     return x / x.norm(dim=1, keepdim=True) if config.unit_length else x
 
 
-@pytest.mark.parametrize("name", ["accurate", "fast"])
+@pytest.mark.parametrize("name", ["accurate", "accurate-71", "fast", "compact", "elu"])
 def test_forward_is_table_1(name):
-    net = with_random_statistics(PatchNet(PRESETS[name]))
+    config = replace(PRESETS["accurate"], activation="elu") if name == "elu" else PRESETS[name]
+    net = with_random_statistics(PatchNet(config))
     patches = torch.rand(3, 1, net.patch_size, net.patch_size)
     torch.testing.assert_close(net(patches), slow_patch(net, patches), rtol=1e-4, atol=1e-4)
 
@@ -91,8 +98,22 @@ def test_dense_equals_patch_by_patch_at_every_pixel_and_border(shape):
     torch.testing.assert_close(dense.reshape(-1, 12), one_by_one, rtol=1e-4, atol=1e-5)
 
 
-def test_the_shipped_shape_of_fast_is_dense_too():
-    net = with_random_statistics(PatchNet(PRESETS["fast"]))
+def test_compact_has_64_numbers_and_at_most_a_tenth_of_the_arithmetic_of_the_plain_fast_stack():
+    assert PatchNet(PRESETS["compact"]).dimension == 64
+    plain = replace(PRESETS["fast"], sides=())
+    assert flops_per_pixel(PRESETS["compact"]) <= flops_per_pixel(plain) / 10
+
+
+def test_accurate_71_has_2048_numbers_and_the_arithmetic_of_the_reference():
+    net = PatchNet(PRESETS["accurate-71"])
+    assert net.dimension == 2048
+    assert sum(p.numel() for p in net.parameters()) == 1_436_864
+    assert flops_per_patch(PRESETS["accurate-71"]) == pytest.approx(101.5e6, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["fast", "compact"])
+def test_the_shipped_shapes_are_dense_too(name):
+    net = with_random_statistics(PatchNet(PRESETS[name]))
     padded = torch.rand(1, 1, 67, 66)
     dense = net.dense(padded)
     patches = padded[0, 0].unfold(0, 62, 1).unfold(1, 62, 1).reshape(-1, 1, 62, 62)
@@ -116,49 +137,6 @@ def test_training_mode_is_dense_over_one_batch():
     assert all(torch.isfinite(p.grad).all() for p in net.parameters())
 
 
-def slow_fine_grained(x, weight, bias, eps):
-    out = np.empty_like(x)
-    for c in range(x.shape[1]):
-        for i in range(x.shape[2]):
-            for j in range(x.shape[3]):
-                unit = x[:, c, i, j]
-                std = np.sqrt(((unit - unit.mean()) ** 2).mean() + eps)
-                out[:, c, i, j] = (unit - unit.mean()) / std * weight[c, i, j] + bias[c, i, j]
-    return out
-
-
-def test_fine_grained_normalization_in_training():
-    norm = FineGrainedBatchNorm(3, 4, 5)
-    x = torch.randn(7, 3, 4, 5) * 3 + 1
-    expected = slow_fine_grained(x.numpy(), norm.weight.detach().numpy(), norm.bias.detach().numpy(), 1e-3)
-    np.testing.assert_allclose(norm(x).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
-    std = (x.var(0, unbiased=False) + 1e-3).sqrt()
-    torch.testing.assert_close(norm.running_mean, 0.01 * x.mean(0))
-    torch.testing.assert_close(norm.running_std, 0.99 + 0.01 * std)
-
-
-def test_fine_grained_normalization_in_evaluation_divides_by_the_stored_deviation():
-    norm = FineGrainedBatchNorm(1, 1, 2).eval()
-    norm.running_mean.copy_(torch.tensor([[[1.0, 2.0]]]))
-    norm.running_std.copy_(torch.tensor([[[2.0, 4.0]]]))
-    norm.weight.data.copy_(torch.tensor([[[3.0, 1.0]]]))
-    norm.bias.data.copy_(torch.tensor([[[0.5, 0.0]]]))
-    out = norm(torch.tensor([[[[5.0, 6.0]]]]))
-    torch.testing.assert_close(out, torch.tensor([[[[6.5, 1.0]]]]))
-
-
-def test_gradients_of_fine_grained_normalization():
-    norm = FineGrainedBatchNorm(2, 2, 2).double()
-    x = torch.randn(5, 2, 2, 2, dtype=torch.float64, requires_grad=True)
-
-    def forward(x):
-        norm.running_mean.zero_()
-        norm.running_std.fill_(1)
-        return norm(x)
-
-    assert torch.autograd.gradcheck(forward, (x,))
-
-
 def test_drops_into_kornia():
     net = with_random_statistics(PatchNet(PRESETS["fast"]))
     descriptor = kornia.feature.LAFDescriptor(net, patch_size=net.patch_size, grayscale_descriptor=True)
@@ -178,6 +156,8 @@ def test_drops_into_kornia():
         (lambda: PatchNet(SMALL).dense(torch.rand(1, 1, 99, 30)), "smaller"),
         (lambda: PatchNet(PatchNetConfig(patch_size=20)), "too small"),
         (lambda: PatchNet(PatchNetConfig(normalization="layer")), "layer"),
+        (lambda: PatchNet(PatchNetConfig(activation="relu")), "relu"),
+        (lambda: PatchNet(PatchNetConfig(sides=(5,))), "sides"),
         (lambda: PatchNetConfig.from_dict({"depth": 3}), "depth"),
     ],
 )

@@ -1,0 +1,164 @@
+"""`python -m benchmarks descriptors`: how well descriptors find the true match."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from patchbatch.errors import PatchBatchError
+
+if TYPE_CHECKING:
+    from benchmarks.descriptor_rows import DescriptorBenchmark
+
+# Said again here because the modules that define them take a second to import, which --help should not.
+DATASETS = ("kitti2015", "kitti2012", "sintel-final", "sintel-clean", "middlebury", "chairs")
+
+DESCRIPTION = """\
+Compare descriptors on pairs with true flow: for points drawn at random among those seen in both images, how
+often is the true match the nearest descriptor? A table per data set on stdout; means over its pairs."""
+FIGURES_HELP = """\
+figures (percent; L2 distances; the match is the pixel of image 2 nearest to the truth):
+  rank1@Tpx  the nearest descriptor within +-64 px of the match is at most T px from the truth (higher is
+             better, in all other figures lower)
+  fpr95      negatives, 10 random pixels a point, >= 10 px from the truth, that pass the threshold which 95 %
+             of the matches pass
+  near-miss  pixels 2 to 8 px from the truth whose descriptor is no farther than the match's, of all
+             such pixels
+  raw-error  points whose nearest descriptor in the whole image (or --window) is > 3 px from the truth
+  seconds    to describe every pixel of image 2"""
+ONLY_HELP = """\
+only these rows, of the models, sift, rootsift, daisy, patch (ZNCC), census, tfeat and those of
+--descriptor; default all"""
+TFEAT_HELP = "TFeat's weights as .safetensors (ROOT/../tfeat/tfeat-liberty.safetensors; without, no such row)"
+CUSTOM_HELP = """\
+repeatable: one more row; factory() returns a callable, patches (N, 1, P, P) in [0, 1] -> (N, D), P its
+attribute patch_size, else 32"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the sub-command and its arguments."""
+    parser = commands.add_parser(
+        "descriptors",
+        help="descriptors on public data sets: matching and ranking figures",
+        description=DESCRIPTION,
+        epilog=FIGURES_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("root", metavar="ROOT", help="the folder that holds the data sets")
+    parser.add_argument(
+        "--dataset",
+        nargs="+",
+        action="extend",
+        choices=DATASETS,
+        metavar="DATASET",
+        help=f"{', '.join(DATASETS)}; default all there are",
+    )
+    parser.add_argument(
+        "--limit", type=_positive, metavar="N", help="only the first N pairs of each data set"
+    )
+    parser.add_argument("--points", type=_positive, default=2000, metavar="N", help="of each pair (2000)")
+    parser.add_argument("--seed", type=_positive_or_zero, default=0, help="of the points and negatives (0)")
+    parser.add_argument(
+        "--window",
+        type=_positive,
+        metavar="N",
+        help="raw-error within +-N px of the point itself instead of the whole image",
+    )
+    parser.add_argument("--json", metavar="FILE", help="write all figures, also of every pair, to FILE")
+    parser.add_argument("--figure", metavar="FILE", help="draw the raw errors into FILE, a .png (matplotlib)")
+    _add_descriptor_arguments(parser.add_argument_group("descriptors"))
+    parser.set_defaults(run=run)
+
+
+def _add_descriptor_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--only", nargs="+", action="extend", metavar="NAME", help=ONLY_HELP)
+    group.add_argument(
+        "--model", nargs="+", action="extend", metavar="NAME|FILE", help="networks (all shipped ones)"
+    )
+    group.add_argument(
+        "--descriptor", nargs="+", action="extend", metavar="NAME=package.module:factory", help=CUSTOM_HELP
+    )
+    group.add_argument("--tfeat", metavar="FILE", help=TFEAT_HELP)
+    group.add_argument("--cell", type=_length, default=4.0, metavar="PX", help="side of SIFT's cells (4)")
+    group.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
+    group.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16", "float16"),
+        default="auto",
+        help="of the networks given by --model",
+    )
+
+
+def _positive_or_zero(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number} is below 0")
+    return number
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not a positive number")
+    return number
+
+
+def _length(text: str) -> float:
+    number = float(text)
+    if not 1 <= number <= 64:
+        raise argparse.ArgumentTypeError(f"{text} px is not between 1 and 64")
+    return number
+
+
+def settings_of(arguments: argparse.Namespace) -> DescriptorBenchmark:
+    """Turn parsed arguments into the settings of the runner."""
+    from benchmarks.descriptor_rows import DescriptorBenchmark  # noqa: PLC0415 (slow to import: see run)
+
+    return DescriptorBenchmark(
+        root=arguments.root,
+        datasets=tuple(arguments.dataset or ()),
+        models=tuple(arguments.model or ()),
+        descriptors=tuple(arguments.descriptor or ()),
+        only=tuple(arguments.only or ()),
+        tfeat=arguments.tfeat,
+        cell_px=arguments.cell,
+        points=arguments.points,
+        window=arguments.window,
+        limit=arguments.limit,
+        seed=arguments.seed,
+        device=arguments.device,
+        precision=arguments.precision,
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the benchmark, print its tables and write its files.
+
+    Raises
+    ------
+    PatchBatchError
+        For anything the user can mend.
+    """
+    # Imported after the arguments are known to be right, so that --help and usage errors are quick.
+    from benchmarks import descriptor_rows, descriptor_table, table  # noqa: PLC0415
+
+    _check_outputs(arguments)
+    if arguments.figure is not None:
+        descriptor_table.require_matplotlib()
+    report = descriptor_rows.run(settings_of(arguments))
+    print(descriptor_table.format_tables(report["rows"], arguments.window))
+    if arguments.json is not None:
+        table.write_json(arguments.json, report)
+    if arguments.figure is not None:
+        descriptor_table.write_figure(arguments.figure, report["rows"], arguments.window)
+    return 0
+
+
+def _check_outputs(arguments: argparse.Namespace) -> None:
+    """Refuse before the run, which may take hours, what would fail after it."""
+    for file in (arguments.json, arguments.figure):
+        if file is not None and not Path(file).absolute().parent.is_dir():
+            raise PatchBatchError(f"no folder for {file}: make it first, the run may take hours")
+    if arguments.figure is not None and Path(arguments.figure).suffix.lower() != ".png":
+        raise PatchBatchError(f"{arguments.figure}: the figure is a .png; give it that suffix")

@@ -29,6 +29,7 @@ Image = NDArray[np.float32]
 Points = NDArray[np.int64]
 PatchFunction = Callable[[Tensor], Tensor]
 
+HAND_MADE = ("sift", "rootsift", "daisy", "patch", "census")
 ZNCC_PATCH_PX = 15
 CENSUS_PX = (7, 9)  # rows, columns
 USUAL_PATCH_PX = 32
@@ -267,7 +268,7 @@ def load_custom(spec: str, device: str = "cpu") -> FieldDescriptor:
 
 
 def hand_made(name: str, cell_px: float = 4.0) -> FieldDescriptor:
-    """Return "sift", "rootsift", "daisy", "patch" or "census".
+    """Return a descriptor of `HAND_MADE`.
 
     Parameters
     ----------
@@ -282,4 +283,4 @@ def hand_made(name: str, cell_px: float = 4.0) -> FieldDescriptor:
         return patch_descriptor(name, ZNCC_PATCH_PX, normalized_patch)
     if name == "census":
         return patch_descriptor(name, max(CENSUS_PX), census)
-    raise PatchBatchError(f"no hand-made descriptor {name!r}; there are sift, rootsift, daisy, patch, census")
+    raise PatchBatchError(f"no hand-made descriptor {name!r}; there are {', '.join(HAND_MADE)}")

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks.descriptor_baselines import (
+    HAND_MADE,
     FieldDescriptor,
     Image,
     hand_made,
@@ -33,8 +35,6 @@ from patchbatch.errors import PatchBatchError
 from patchbatch.zoo import load_model, model_names
 
 log = logging.getLogger(__name__)
-
-HAND_MADE = ("sift", "rootsift", "daisy", "patch", "census")
 
 
 @dataclass(frozen=True)
@@ -242,9 +242,11 @@ def evaluate(
                 samples, image1, image2 = _load(pair, benchmark)
                 for descriptor in descriptors:
                     progress.set_postfix_str(f"{descriptor.name} {dataset} {pair.name}")
-                    figures, dimension, seconds = _score(
-                        descriptor, samples, image1, image2, benchmark.window, device
-                    )
+                    described1 = descriptor.at(image1, samples.points).to(device)
+                    described2, seconds = _timed(descriptor, image2)
+                    figures = score_descriptors(samples, described1, described2.to(device), benchmark.window)
+                    dimension = described2.shape[2]
+                    del described1, described2  # the next ones need the room
                     count = len(samples.points)
                     yield PairScore(descriptor.name, dataset, pair.name, count, dimension, figures, seconds)
                     progress.update()
@@ -264,21 +266,11 @@ def _load(pair: FlowPair, benchmark: DescriptorBenchmark) -> tuple[Samples, Imag
     return draw_samples(truth, benchmark.points, seed), image1, image2
 
 
-def _score(
-    descriptor: FieldDescriptor,
-    samples: Samples,
-    image1: Image,
-    image2: Image,
-    window: int | None,
-    device: str,
-) -> tuple[dict[str, float], int, float]:
-    described1 = descriptor.at(image1, samples.points).to(device)
+def _timed(descriptor: FieldDescriptor, image: Image) -> tuple[Tensor, float]:
     start = time.perf_counter()
-    described2 = descriptor.describe(image2)
-    described2[-1, -1, -1].item()  # waits for a GPU
-    seconds = time.perf_counter() - start
-    figures = score_descriptors(samples, described1, described2.to(device), window)
-    return figures, described2.shape[2], seconds
+    described = descriptor.describe(image)
+    described[-1, -1, -1].item()  # waits for a GPU
+    return described, time.perf_counter() - start
 
 
 def summary_rows(scores: Sequence[PairScore]) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ def run(presets: Sequence[str], repeats: int) -> dict[str, Any]:
     """Time updates; return {"rows", "environment"}.
 
     A row holds "preset", "matches/s" of the trainer, "naive matches/s", their "ratio", "GFLOP/s" of the
-    trainer, "convolution GFLOP/s" of the machine in the same run, and "share" of the one in the other, percent.
+    trainer, "convolution GFLOP/s" of the machine in the same run, and the "share" of that in percent.
     """
     rows = [_row(preset, repeats) for preset in presets]
     return {"rows": rows, "environment": describe_environment("cpu")}

@@ -217,9 +217,8 @@ def network_descriptor(name: str, model: PatchNet, precision: str = "auto") -> F
     if model.is_dense:
         return FieldDescriptor(name, whole)
     # Patch by patch a whole image takes minutes, and of image 1 only the points are wanted.
-    return FieldDescriptor(
-        name, whole, lambda image, points: describe_points(image, model, points, precision)
-    )
+    at = partial(describe_points, model=model, precision=precision)
+    return FieldDescriptor(name, whole, lambda image, points: at(image, points=points))
 
 
 def evaluate(
@@ -238,20 +237,31 @@ def evaluate(
     jobs = [(name, pair) for name, pairs in datasets.items() for pair in pairs]
     with tqdm(total=len(jobs) * len(descriptors), unit="descriptor", disable=None) as progress:
         for dataset, pair in jobs:
+            progress.set_postfix_str(f"{dataset} {pair.name}")
             try:
-                samples, image1, image2 = _load(pair, benchmark)
-                for descriptor in descriptors:
-                    progress.set_postfix_str(f"{descriptor.name} {dataset} {pair.name}")
-                    described1 = descriptor.at(image1, samples.points).to(device)
-                    described2, seconds = _timed(descriptor, image2)
-                    figures = score_descriptors(samples, described1, described2.to(device), benchmark.window)
-                    dimension = described2.shape[2]
-                    del described1, described2  # the next ones need the room
-                    count = len(samples.points)
-                    yield PairScore(descriptor.name, dataset, pair.name, count, dimension, figures, seconds)
+                for score in _pair_scores(dataset, pair, descriptors, benchmark, device):
+                    yield score
                     progress.update()
             except PatchBatchError as error:
                 raise PatchBatchError(f"{dataset} {pair.name}: {error}") from error
+
+
+def _pair_scores(
+    dataset: str,
+    pair: FlowPair,
+    descriptors: Sequence[FieldDescriptor],
+    benchmark: DescriptorBenchmark,
+    device: str,
+) -> Iterator[PairScore]:
+    samples, image1, image2 = _load(pair, benchmark)
+    count = len(samples.points)
+    for descriptor in descriptors:
+        described1 = descriptor.at(image1, samples.points).to(device)
+        described2, seconds = _timed(descriptor, image2)
+        figures = score_descriptors(samples, described1, described2.to(device), benchmark.window)
+        dimension = described2.shape[2]
+        del described1, described2  # the next ones need the room
+        yield PairScore(descriptor.name, dataset, pair.name, count, dimension, figures, seconds)
 
 
 def _load(pair: FlowPair, benchmark: DescriptorBenchmark) -> tuple[Samples, Image, Image]:

@@ -28,7 +28,7 @@ from benchmarks.descriptors_command import DATASETS
 from benchmarks.environment import describe_environment
 from patchbatch.data.images import load_image, to_grey
 from patchbatch.data.layouts import FlowPair, find_pairs, load_truth
-from patchbatch.descriptors.describe import describe, describe_points
+from patchbatch.descriptors.describe import describe, describe_points, describe_pyramid
 from patchbatch.descriptors.network import PatchNet
 from patchbatch.devices import resolve_device
 from patchbatch.errors import PatchBatchError
@@ -169,7 +169,10 @@ def load_descriptors(benchmark: DescriptorBenchmark, device: str) -> list[FieldD
 def _loaders(benchmark: DescriptorBenchmark, device: str) -> dict[str, Callable[[], FieldDescriptor]]:
     pairs: list[tuple[str, Callable[[], FieldDescriptor]]] = []
     for spec in benchmark.models or model_names():
-        pairs.append((_model_name(spec), partial(load_network, spec, device, benchmark.precision)))
+        name, load = _model_name(spec), partial(load_network, spec, device, benchmark.precision)
+        pairs.append((name, load))
+        if load_model(spec).config.context:
+            pairs.append((f"{name}-alone", partial(load, alone=True)))
     pairs += [(name, partial(hand_made, name, benchmark.cell_px)) for name in HAND_MADE]
     weights = _tfeat_file(benchmark)
     if weights is not None:
@@ -200,20 +203,29 @@ def _model_name(spec: str) -> str:
     return spec if spec in model_names() else Path(spec).stem
 
 
-def load_network(spec: str, device: str = "cpu", precision: str = "auto") -> FieldDescriptor:
+def load_network(
+    spec: str, device: str = "cpu", precision: str = "auto", alone: bool = False
+) -> FieldDescriptor:
     """Return the descriptor of a shipped network or of a weights file, named by its stem.
+
+    As the matcher sees it, with the context of coarser scales that its settings ask for; or `alone`, without.
 
     Raises
     ------
     PatchBatchError
         As `patchbatch.zoo.load_model`.
     """
-    return network_descriptor(_model_name(spec), load_model(spec, device), precision)
+    name = _model_name(spec) + ("-alone" if alone else "")
+    return network_descriptor(name, load_model(spec, device), precision, alone)
 
 
-def network_descriptor(name: str, model: PatchNet, precision: str = "auto") -> FieldDescriptor:
+def network_descriptor(
+    name: str, model: PatchNet, precision: str = "auto", alone: bool = False
+) -> FieldDescriptor:
     """Return the descriptor of a loaded network; `precision` as for `patchbatch.descriptors.describe`."""
     whole = partial(describe, model=model, precision=precision)
+    if model.config.context and not alone:
+        return FieldDescriptor(name, lambda image: describe_pyramid(image, model, 1, precision)[0])
     if model.is_dense:
         return FieldDescriptor(name, whole)
     # Patch by patch a whole image takes minutes, and of image 1 only the points are wanted.

@@ -28,8 +28,8 @@ figures (percent; L2 distances; the match is the pixel of image 2 nearest to the
   raw-error  points whose nearest descriptor in the whole image (or --window) is > 3 px from the truth
   seconds    to describe every pixel of image 2"""
 ONLY_HELP = """\
-only these rows, of the models, sift, rootsift, daisy, patch (ZNCC), census, tfeat and those of
---descriptor; default all"""
+only these rows, of the models (NAME-alone: without the context of coarser scales), sift, rootsift, daisy,
+patch (ZNCC), census, tfeat and those of --descriptor; default all"""
 TFEAT_HELP = "TFeat's weights as .safetensors (ROOT/../tfeat/tfeat-liberty.safetensors; without, no such row)"
 CUSTOM_HELP = """\
 repeatable: one more row; factory() returns a callable, patches (N, 1, P, P) in [0, 1] -> (N, D), P its

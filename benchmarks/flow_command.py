@@ -43,7 +43,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _add_pipeline_arguments(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--model", nargs="+", action="extend", metavar="NAME|FILE", help="networks (fast)")
+    group.add_argument("--model", nargs="+", action="extend", metavar="NAME|FILE", help="networks (compact)")
     group.add_argument("--preset", choices=PRESETS, default="auto", help="auto: the data set's own")
     group.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     group.add_argument(
@@ -73,7 +73,7 @@ def settings_of(arguments: argparse.Namespace) -> FlowBenchmark:
         root=arguments.root,
         rendering=arguments.rendering,
         methods=tuple(arguments.method or ["patchbatch"]),
-        models=tuple(arguments.model or ["fast"]),
+        models=tuple(arguments.model or ["compact"]),
         patchbatch=PatchBatchSettings(
             preset=arguments.preset,
             device=arguments.device,

@@ -41,7 +41,7 @@ class FlowBenchmark:
     root: str
     rendering: str = "final"
     methods: tuple[str, ...] = ("patchbatch",)
-    models: tuple[str, ...] = ("fast",)
+    models: tuple[str, ...] = ("compact",)
     patchbatch: PatchBatchSettings = field(default_factory=PatchBatchSettings)
     limit: int | None = None
     keep_invalid: bool = False

@@ -9,13 +9,13 @@ from kornia.geometry.subpix import nms2d
 from patchbatch import load_model
 from patchbatch.data import load_image, to_grey
 
-net = load_model("fast")
+net = load_model("compact")
 detector = KF.CornerGFTT()
 describer = KF.LAFDescriptor(net, patch_size=net.patch_size, grayscale_descriptor=True)
 
 
 def keypoints(path: str, count: int = 500) -> tuple[torch.Tensor, torch.Tensor]:
-    """Detect the strongest corners `(N, 2)` of an image and describe them `(N, 512)`."""
+    """Detect the strongest corners `(N, 2)` of an image and describe them `(N, D)`."""
     grey = torch.from_numpy(to_grey(load_image(path)))[None, None]
     with torch.no_grad():
         response = nms2d(detector(grey), (5, 5))[0, 0]

@@ -90,7 +90,10 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
 
 def _add_choices(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--model", default="fast", metavar="NAME|FILE", help="shipped model or weights file (default: fast)"
+        "--model",
+        default="compact",
+        metavar="NAME|FILE",
+        help="shipped model or weights file (default: compact)",
     )
     group.add_argument(
         "--preset",

@@ -87,7 +87,7 @@ class FlowResult:
 def estimate_flow(
     image1: ImageLike,
     image2: ImageLike,
-    model: str | PathLike[str] | PatchNet = "fast",
+    model: str | PathLike[str] | PatchNet = "compact",
     *,
     preset: str = "default",
     device: str = "auto",
@@ -219,8 +219,7 @@ def _find_matches(
             describe_pyramid(to_grey(image), net, levels, precision) for image in (first, second)
         )
         per_point = flops_per_pixel(net.config) if net.is_dense else flops_per_patch(net.config)
-        points = sum(level.shape[0] * level.shape[1] for level in (*pyramid1, *pyramid2))
-        cost.gflop = points * per_point / 1e9
+        cost.gflop = 2 * _points(first.shape, levels + len(net.config.context)) * per_point / 1e9
     with meter.stage("match"):
         matches = match(pyramid1, pyramid2, settings)
     return matches, pyramid1[0]
@@ -229,6 +228,11 @@ def _find_matches(
 def pyramid_levels(shape: tuple[int, ...]) -> int:
     """Return the number of levels until an image `(H, W)` has at most about `TOP_LEVEL_PIXELS` pixels."""
     return 1 + max(0, math.ceil(math.log(shape[0] * shape[1] / TOP_LEVEL_PIXELS, 4)))
+
+
+def _points(shape: tuple[int, ...], levels: int) -> int:
+    """Pixels of an image `(H, W)` and of its halvings, `levels` in all."""
+    return sum(-(-shape[0] // 2**level) * -(-shape[1] // 2**level) for level in range(levels))
 
 
 def sparse_field(matches: Matches, shape: tuple[int, ...]) -> Field:

@@ -18,7 +18,7 @@ def model_names() -> list[str]:
     return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
 
 
-def load_model(name: str | Path = "fast", device: str = "cpu") -> PatchNet:
+def load_model(name: str | Path = "compact", device: str = "cpu") -> PatchNet:
     """Load a descriptor network in evaluation mode.
 
     Parameters

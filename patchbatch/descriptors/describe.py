@@ -111,7 +111,11 @@ def describe_points(
 def describe_pyramid(
     image: NDArray[np.float32], model: PatchNet, levels: int, precision: str = "auto", memory_mb: int = 512
 ) -> list[Tensor]:
-    """Describe an image and its halvings.
+    """Describe an image and its halvings, each with its context.
+
+    Where `model.config.context` has weights, the descriptors of the next coarser levels, brought to the size
+    of a level and multiplied by their weight, stand behind the level's own. What looks alike from near
+    often does not from afar, and the coarser levels of a pyramid are described anyway.
 
     Parameters
     ----------
@@ -121,9 +125,27 @@ def describe_pyramid(
     Returns
     -------
     list of Tensor
-        `(H_l, W_l, D)`, the finest first.
+        `(H_l, W_l, D * (1 + len(context)))`, the finest first.
     """
-    return [describe(level, model, precision, memory_mb) for level in halvings(image, levels)]
+    context = model.config.context
+    images = halvings(image, levels + len(context))
+    described = [describe(level, model, precision, memory_mb) for level in images]
+    if not context:
+        return described
+    reach = 1 + len(context)
+    return [_with_context(described[level : level + reach], context) for level in range(levels)]
+
+
+def _with_context(described: list[Tensor], weights: tuple[float, ...]) -> Tensor:
+    own = described[0]
+    height, width, dimension = own.shape
+    together = own.new_empty(height, width, dimension * (1 + len(weights)))
+    together[..., :dimension] = own
+    for number, (weight, coarse) in enumerate(zip(weights, described[1:], strict=True), 1):
+        channels = coarse.permute(2, 0, 1)[None]
+        enlarged = F.interpolate(channels, size=(height, width), mode="bilinear", align_corners=False)
+        together[..., number * dimension : (number + 1) * dimension] = weight * enlarged[0].permute(1, 2, 0)
+    return together
 
 
 def halvings(image: NDArray[np.float32], levels: int) -> list[NDArray[np.float32]]:

@@ -41,6 +41,9 @@ class PatchNetConfig:
         layer, which four poolings have blurred. Not in the paper.
     unit_length
         True: descriptors are divided by their length.
+    context
+        Weights of the descriptors of the image's halving, of its quarter and so on, that `describe_pyramid`
+        puts beside a pixel's own; empty: none. The network itself does not see them.
     input_mean, input_std
         Grey level (of [0, 1]) and contrast that the first convolution sees as 0 and 1. `describe` brings
         each whole image to this mean and deviation first, as the 2016 code standardises whole images.
@@ -54,12 +57,17 @@ class PatchNetConfig:
     slope: float = 0.1
     sides: tuple[int, ...] = ()
     unit_length: bool = False
+    context: tuple[float, ...] = ()
     input_mean: float = 0.45
     input_std: float = 0.25
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, for a file header."""
-        return asdict(self) | {"channels": list(self.channels), "sides": list(self.sides)}
+        return (
+            asdict(self)
+            | {"channels": list(self.channels), "sides": list(self.sides)}
+            | {"context": list(self.context)}
+        )
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PatchNetConfig:
@@ -69,7 +77,9 @@ class PatchNetConfig:
             raise PatchBatchError(
                 f"unknown network settings {sorted(unknown)}; use weights made by this version"
             )
-        tuples: dict[str, Any] = {n: tuple(values[n]) for n in ("channels", "sides") if n in values}
+        tuples: dict[str, Any] = {
+            n: tuple(values[n]) for n in ("channels", "sides", "context") if n in values
+        }
         return cls(**(values | tuples))
 
 
@@ -81,12 +91,13 @@ PRESETS: dict[str, PatchNetConfig] = {
     # The same stack without overhanging windows sees 62 px (3 4 8 10 18 22 38 46 62), and with statistics
     # shared over positions a whole image can be evaluated at once. Its sides are ours.
     "fast": PatchNetConfig(
-        patch_size=62, partial_windows=False, normalization="per-channel", unit_length=True, sides=(2, 3)
+        patch_size=62, partial_windows=False, normalization="per-channel", unit_length=True,
+        sides=(2, 3), context=(0.7, 0.5),
     ),
     # A tenth of its arithmetic and an eighth of its numbers.
     "compact": PatchNetConfig(
         patch_size=62, partial_windows=False, normalization="per-channel", unit_length=True,
-        channels=(16, 32, 48, 80, 64), sides=(2, 3, 4),
+        channels=(16, 32, 48, 80, 64), sides=(2, 3, 4), context=(0.7, 0.5),
     ),
 }  # fmt: skip
 
@@ -123,7 +134,8 @@ class PatchNet(nn.Module):
             size -= kernel - 1
             if size < 1:
                 raise PatchBatchError(
-                    f"a {config.patch_size}-px patch is too small for this network; use 46 or more"
+                    f"a {config.patch_size}-px patch is too small for this network; use "
+                    f"{47 if config.partial_windows else 62} or more"
                 )
             self.convolutions.append(nn.Conv2d(inputs, outputs, kernel))
             self.normalizations.append(self._normalization(outputs, size))

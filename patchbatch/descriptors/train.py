@@ -38,7 +38,9 @@ def build_parser() -> argparse.ArgumentParser:
         description="Train a patch descriptor on made scenes (textures from photographs) and on real pairs. "
         "Under torchrun the processes share every batch.",
     )
-    parser.add_argument("--preset", choices=sorted(PRESETS), default="fast", help="network to train (fast)")
+    parser.add_argument(
+        "--preset", choices=sorted(PRESETS), default="compact", help="network to train (compact)"
+    )
     parser.add_argument(
         "--output", type=Path, required=True, metavar="DIR", help="folder of the run; a run there goes on"
     )

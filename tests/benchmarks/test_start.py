@@ -51,4 +51,4 @@ def test_methods_and_models_can_be_given_again_and_again():
     assert settings.methods == ("zero", "dis-fast", "farneback")
     assert settings.models == ("a", "b")
     plain = settings_of(build_parser().parse_args(["flow", "chairs", "root"]))
-    assert (plain.methods, plain.models) == (("patchbatch",), ("fast",))
+    assert (plain.methods, plain.models) == (("patchbatch",), ("compact",))

@@ -1,5 +1,8 @@
 """Whole images: tiles, precisions, borders and sizes against plain evaluation."""
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -99,6 +102,28 @@ def test_pyramid_halves_rounding_up(net):
     assert [tuple(level.shape) for level in levels] == [(13, 22, 12), (7, 11, 12), (4, 6, 12)]
     blocks = np.arange(16, dtype=np.float32).reshape(4, 4)
     np.testing.assert_allclose(halvings(blocks, 2)[1], [[2.5, 4.5], [10.5, 12.5]])
+
+
+@pytest.mark.parametrize("shape", [(33, 46), (16, 20), (1, 3)])
+def test_context_puts_coarser_levels_beside_a_level(net, shape):
+    image = np.random.default_rng(8).random(shape, np.float32)
+    alone = describe_pyramid(image, net, 4, "float32")
+    net.config = replace(net.config, context=(0.7, 0.5))
+    together = describe_pyramid(image, net, 2, "float32")
+    assert [tuple(level.shape[:2]) for level in together] == [tuple(level.shape[:2]) for level in alone[:2]]
+    for level in (0, 1):
+        height, width, dimension = alone[level].shape
+        assert together[level].shape[2] == 3 * dimension
+        torch.testing.assert_close(together[level][..., :dimension], alone[level])
+        for number, weight in ((1, 0.7), (2, 0.5)):
+            coarse = alone[level + number].numpy()
+            # OpenCV's bilinear enlargement takes the same view of where pixels lie.
+            enlarged = np.stack(
+                [cv2.resize(coarse[..., k], (width, height), interpolation=cv2.INTER_LINEAR)
+                 for k in range(dimension)], axis=-1,
+            )  # fmt: skip
+            mine = together[level][..., number * dimension : (number + 1) * dimension].numpy()
+            np.testing.assert_allclose(mine, weight * enlarged, atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(4, 4, 3), (0, 5)])

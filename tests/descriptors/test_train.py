@@ -116,6 +116,7 @@ def test_rate_rises_and_falls():
 
 def test_command_line_makes_weights_that_load(photos, tmp_path, capsys):
     arguments = ["--photos", str(photos), "--steps", "1", "--batch", "1", "--crop", "100", "--float32"]
+    arguments += ["--preset", "fast"]
     assert main([*arguments, "--loss", "softmax", "--output", str(tmp_path / "run")]) == 0
     net = read_weights(tmp_path / "run" / "fast.safetensors")
     assert net.config == PRESETS["fast"]
@@ -142,7 +143,7 @@ def test_command_line_trains_patch_by_patch_from_dense_weights(photos, tmp_path)
         *channels,
     ]
     dense, patches = tmp_path / "dense", tmp_path / "patches"
-    assert main([*common, "--loss", "softmax", "--output", str(dense)]) == 0
+    assert main([*common, "--preset", "fast", "--loss", "softmax", "--output", str(dense)]) == 0
     start = ["--start", str(dense / "fast.safetensors"), "--preset", "accurate", "--points", "20"]
     options = ["--loss", "hinge+sd", "--margin", "10", "--sd-of", "squared", "--hard", "0.5", "--elu"]
     assert main([*common, *start, *options, "--output", str(patches)]) == 0
@@ -185,7 +186,7 @@ def test_starting_from_other_weights_keeps_what_they_say():
 def test_two_processes_learn_as_one_with_the_whole_batch(photos, tmp_path, free_port):
     """`torchrun` with two gloo processes, each with one pair of a batch of two."""
     common = ["--photos", str(photos), "--steps", "3", "--batch", "2", "--crop", "110", "--float32"]
-    network = ["--channels", "4", "6", "8", "12", "16", "--loss", "softmax", "--device", "cpu"]
+    network = ["--preset", "fast", "--channels", "4", "6", "8", "12", "16", "--loss", "softmax"]
     arguments = [*common, *network, "--workers", "0"]
     assert main([*arguments, "--output", str(tmp_path / "one")]) == 0
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]

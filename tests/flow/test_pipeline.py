@@ -18,7 +18,7 @@ def scene():
 
 @pytest.fixture(scope="module")
 def net():
-    return patchbatch.load_model("fast")
+    return patchbatch.load_model("compact")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_each_stage_is_kept_and_refinement_helps(scene, result):
     assert fine < rough
     assert set(result.seconds) == {"describe", "match", "interpolate", "refine", "total"}
     assert result.descriptors is not None
-    assert result.descriptors.shape == (120, 160, 512)
+    assert result.descriptors.shape == (120, 160, 192)
 
 
 def test_the_same_seed_gives_the_same_bytes(scene, net, result):
@@ -111,7 +111,7 @@ def test_grey_colour_depth_and_alpha_agree(scene, net):
 def test_paths_and_names(tmp_path, scene, net, result):
     for name, image in (("a.png", scene.image1), ("b.png", scene.image2)):
         write_image(tmp_path / name, image)
-    found = patchbatch.estimate_flow(tmp_path / "a.png", str(tmp_path / "b.png"), model="fast")
+    found = patchbatch.estimate_flow(tmp_path / "a.png", str(tmp_path / "b.png"), model="compact")
     assert np.median(errors(found.flow, result.flow)) < 0.05
 
 

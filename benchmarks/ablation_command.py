@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 
 from patchbatch.errors import PatchBatchError
@@ -41,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.json is not None and not Path(arguments.json).absolute().parent.is_dir():
         raise PatchBatchError(f"no folder for {arguments.json}: make it first, the run may take an hour")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # a line a run, on stderr
     settings = ablation.AblationSettings(
         steps=arguments.steps, seeds=arguments.seeds, scenes=arguments.scenes, margin=arguments.margin,
         balance=arguments.balance,

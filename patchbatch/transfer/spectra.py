@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.linalg import eigh
 
 from patchbatch.errors import PatchBatchError
-
-Floats = NDArray[np.float64]
+from patchbatch.transfer._checks import Floats, as_labels, as_numpy, as_samples, index_classes
 
 # Solid blue, dotted red, dashed magenta as in the talk; six more combinations for further models.
 _COLOURS = ("blue", "red", "magenta")
@@ -37,7 +36,7 @@ def singular_values(representation: ArrayLike) -> Floats:
     ndarray
         `(min(n, d),)` float64, largest first, in the units of the representation times √n.
     """
-    samples = _samples(representation)
+    samples = as_samples(representation, "representation")
     values: Floats = np.linalg.svd(samples - samples.mean(axis=0), compute_uv=False)
     return values
 
@@ -81,7 +80,7 @@ def effective_rank(values: ArrayLike, kind: str = "entropy", energy: float = 0.9
         raise PatchBatchError(f"unknown effective rank {kind!r}; choose one of {', '.join(EFFECTIVE_RANKS)}")
     if not 0 < energy <= 1:
         raise PatchBatchError(f"energy is a share in (0, 1], not {energy}")
-    spectrum = np.asarray(values, dtype=np.float64).ravel()
+    spectrum = as_numpy(values, "values").astype(np.float64).ravel()
     if not spectrum.size or not np.isfinite(spectrum).all() or spectrum.min() < 0:
         raise PatchBatchError("singular values must be finite and not negative, and at least one")
     largest = spectrum.max()
@@ -125,20 +124,16 @@ def scatter_matrices(representation: ArrayLike, labels: ArrayLike) -> tuple[Floa
     representation
         `(n, d)` numbers, one sample in a row.
     labels
-        `(n,)` the class of each sample, any values that can be sorted; at least two classes.
+        `(n,)` whole numbers, the class of each sample; at least two classes, one of them with two samples.
 
     Returns
     -------
     between, within : ndarray
         Each `(d, d)` float64, symmetric.
     """
-    samples = _samples(representation)
-    names, index, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
-    if index.shape != (len(samples),):
-        raise PatchBatchError(f"{len(samples)} samples need {len(samples)} labels, not {index.shape}")
-    if len(names) < 2:
-        raise PatchBatchError("all samples are of one class; a Fisher spectrum compares two or more")
-    means = np.zeros((len(names), samples.shape[1]))
+    samples = as_samples(representation, "representation")
+    classes, index, counts = index_classes(as_labels(labels, len(samples)))
+    means = np.zeros((len(classes), samples.shape[1]))
     np.add.at(means, index, samples)
     means /= counts[:, None]
     offsets = (means - samples.mean(axis=0)) * np.sqrt(counts / len(samples))[:, None]
@@ -193,7 +188,7 @@ def fisher_spectrum(representation: ArrayLike, labels: ArrayLike, shrinkage: flo
 
     Examples
     --------
-    >>> fisher_spectrum([[0.0], [2.0], [6.0], [8.0]], ["a", "a", "b", "b"]).values
+    >>> fisher_spectrum([[0.0], [2.0], [6.0], [8.0]], [1, 1, 2, 2]).values
     array([9.])
     """
     if not (np.isfinite(shrinkage) and shrinkage >= 0):
@@ -230,7 +225,7 @@ def fisher_ratio(direction: ArrayLike, between: ArrayLike, within: ArrayLike) ->
     ndarray
         `()` for one direction, `(k,)` for several, float64.
     """
-    v, sb, sw = (np.asarray(array, dtype=np.float64) for array in (direction, between, within))
+    v, sb, sw = (as_numpy(a, "direction").astype(np.float64) for a in (direction, between, within))
     if v.ndim not in (1, 2) or sb.shape != (len(v), len(v)) or sw.shape != sb.shape:
         raise PatchBatchError(f"a direction {v.shape} does not fit scatter matrices {sb.shape}, {sw.shape}")
     below = np.einsum("d...,d...->...", v, sw @ v)
@@ -248,7 +243,7 @@ def plot_spectra(
     """Draw the spectra of several models over each other, largest value first.
 
     The first is solid blue, the second dotted red, the third dashed magenta: the talk has M5, M3 and M1 in
-    that order. It needs matplotlib (`pip install patchbatch[plots]`).
+    that order. Save it with `axes.figure.savefig(file)`.
 
     Parameters
     ----------
@@ -266,24 +261,22 @@ def plot_spectra(
     -------
     matplotlib.axes.Axes
         The axes, not yet shown or saved.
+
+    Raises
+    ------
+    PatchBatchError
+        If matplotlib is not installed.
     """
     if axes is None:
-        from matplotlib.figure import Figure  # noqa: PLC0415  (an extra; nothing else here needs it)
-
+        try:
+            from matplotlib.figure import Figure  # noqa: PLC0415 (an optional dependency)
+        except ImportError:
+            raise PatchBatchError("plots need matplotlib: pip install 'patchbatch[plots]'") from None
         axes = Figure(figsize=(5, 3.5), layout="constrained").subplots()
     for place, (name, values) in enumerate(spectra.items()):
-        ordered = np.sort(np.asarray(values, dtype=np.float64).ravel())[::-1]
+        ordered = np.sort(as_numpy(values, "values").astype(np.float64).ravel())[::-1]
         colour, line = _COLOURS[place % 3], _LINES[(place + place // 3) % 3]
         axes.plot(np.arange(1, ordered.size + 1), ordered, color=colour, linestyle=line, label=name)
     axes.set(xlabel="index", ylabel=ylabel, yscale="log" if logarithmic else "linear")
     axes.legend()
     return axes
-
-
-def _samples(representation: ArrayLike) -> Floats:
-    samples = np.asarray(representation, dtype=np.float64)
-    if samples.ndim != 2 or min(samples.shape) == 0:
-        raise PatchBatchError(f"a representation is (samples, features), this one is {samples.shape}")
-    if not np.isfinite(samples).all():
-        raise PatchBatchError("the representation holds NaN or infinite numbers; leave those samples out")
-    return samples

@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 
 from patchbatch.data.scenes import Array, Image, ScenePair, Surface, render_pair
 
+# What comes near grows: at the border of KITTI's frames by a quarter to two thirds between two frames.
+LARGEST_ZOOM = 1.8
+
 
 def layered_pair(textures: list[Image], size: tuple[int, int], rng: np.random.Generator) -> ScenePair:
     """Render a photograph with up to four blobs of other photographs moving in front of it.
 
-    Affine motion of each layer (rotation, zoom, shear, up to 25 px relative to the ground), and a smooth
-    bend of the whole first frame.
+    Affine motion of each layer (rotation, zoom up to about `LARGEST_ZOOM`, stretch, shear, up to 25 px
+    relative to the ground), and a smooth bend of the whole first frame.
 
     Parameters
     ----------
@@ -44,7 +47,8 @@ def street_pair(
 
     Ground, walls and end are painted with `photo`, a frame of a driving camera, as seen from where it was
     taken; so near texture is strongly foreshortened and grows from frame to frame as it does in real drives.
-    Boxes carry other textures and motions of their own.
+    Boxes carry other textures and motions of their own. Windows lie more often below and at the sides of the
+    frame, where things are near.
 
     Parameters
     ----------
@@ -62,7 +66,7 @@ def street_pair(
         [[0.58 * width, 0, width / 2], [0, 0.58 * width, height * rng.uniform(0.4, 0.55)], [0, 0, 1]]
     )
     pose1 = _drive(rng, forward=rng.uniform(-0.3, 0.6))
-    step = _drive(rng, forward=rng.choice([-1, 1], p=[0.2, 0.8]) * rng.uniform(0.1, 2.0))
+    step = _drive(rng, forward=rng.choice([-1, 1], p=[0.2, 0.8]) * rng.uniform(0.1, 2.5))
     pose2 = (step[0] @ pose1[0], step[0] @ pose1[1] + step[1])
     surfaces = [
         _plane(photo, intrinsics, normal, distance, pose1, pose2) for normal, distance in _street_planes(rng)
@@ -70,7 +74,7 @@ def street_pair(
     for _ in range(int(rng.integers(0, 4))):
         surfaces.append(_box(textures[rng.integers(len(textures))], intrinsics, pose1, pose2, rng))
     spare = np.maximum(np.array([width, height]) - size[::-1], 1)
-    origin = rng.uniform(0, 1, 2) * spare
+    origin = rng.beta((0.5, 1.0), (0.5, 0.7)) * spare
     return render_pair(surfaces, size, (float(np.floor(origin[0])), float(np.floor(origin[1]))))
 
 
@@ -154,7 +158,9 @@ def _random_view(texture_shape: tuple[int, ...], size: tuple[int, int], rng: np.
 
 def _random_affine(size: tuple[int, int], rng: np.random.Generator, shift: float) -> Array:
     """Return the motion of a layer: pixel of frame 1 to pixel of frame 2."""
-    angle, zoom = rng.normal(0, 0.12), np.exp(rng.normal(0, 0.12, 2) + rng.normal(0, 0.1))
+    # Half of the layers keep about their size, as most of what is filmed does.
+    growth = rng.normal(0, 0.1) if rng.random() < 0.5 else rng.uniform(-1, 1) * np.log(LARGEST_ZOOM)
+    angle, zoom = rng.normal(0, 0.12), np.exp(rng.normal(0, 0.12, 2) + growth)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     shear = np.array([[1.0, rng.normal(0, 0.06)], [0.0, 1.0]])
     centre = np.array(size[::-1]) / 2

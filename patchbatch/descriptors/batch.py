@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from patchbatch.descriptors.network import PatchNet
 from patchbatch.descriptors.objectives import Described, ObjectiveSettings, PointMatches, points_loss
 from patchbatch.descriptors.points import cut_patches, grid_matches, grid_places, patch_points
+from patchbatch.descriptors.scales import describe_grid
 from patchbatch.errors import PatchBatchError
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -67,13 +68,23 @@ class BatchLoss(nn.Module):
         pairs = self.described(batch, numbers)
         taught = self._taught(batch) if self._teacher else [None] * len(numbers)
         losses = [
-            points_loss(set1, set2, matches, self.objective, teacher)
+            self._loss_of_pair(set1, set2, matches, teacher)
             for (set1, set2, matches), teacher in zip(pairs, taught, strict=True)
             if len(matches.source) >= LEAST_MATCHES
         ]
         if losses:
             return torch.stack(losses).mean()
         return torch.stack([pair[0].descriptors.sum() for pair in pairs]).sum() * 0.0
+
+    def _loss_of_pair(
+        self, set1: Described, set2: Described, matches: PointMatches,
+        teacher: tuple[Described, Described] | None,
+    ) -> Tensor:  # fmt: skip
+        loss = points_loss(set1, set2, matches, self.objective, teacher)
+        if set1.alone is None:
+            return loss
+        alone = points_loss(set1.finest(), set2.finest(), matches, self.objective)
+        return loss + self.objective.alone * alone
 
     def described(self, batch: Batch, numbers: list[int]) -> list[DescribedPair]:
         """Describe the points of every pair and match them."""
@@ -87,7 +98,7 @@ class BatchLoss(nn.Module):
         pairs = []
         for index, (set1, set2, grid) in enumerate(self._grids(self.net, batch)):
             matches = grid_matches(
-                flow[index], visible[index], grid, self.net.patch_size // 2, self.objective, generators[index]
+                flow[index], visible[index], grid, self._offset(self.net), self.objective, generators[index]
             )
             pairs.append((set1, set2, matches.to(set1.places.device)))
         return pairs
@@ -95,14 +106,23 @@ class BatchLoss(nn.Module):
     def _grids(self, net: PatchNet, batch: Batch) -> Iterator[tuple[Described, Described, tuple[int, int]]]:
         images = torch.cat(batch[:2])[:, None].contiguous(memory_format=torch.channels_last)
         images = images.to(_device(net))
+        objective, count = self.objective, len(batch[0])
+        lost = net.patch_size - 1 + 2 * objective.surround
+        grid = tuple((size - lost - 1) // objective.stride + 1 for size in images.shape[-2:])
+        places = grid_places((grid[0], grid[1]), self._offset(net), objective.stride)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.half_products):
-            described = net.dense(images, self.objective.stride)
-        grid = (int(described.shape[2]), int(described.shape[3]))
-        places = grid_places(grid, net.patch_size // 2, self.objective.stride).to(images.device)
+            own, joined = describe_grid(net, images, places, objective.stride, objective.surround)
+        places = places.to(images.device)
         # Unbound once: the gradient of an index is a whole zero batch, that of unbind is not.
-        each = [Described(one.flatten(1).T, places) for one in described.unbind()]
-        count = len(batch[0])
-        return ((each[index], each[count + index], grid) for index in range(count))
+        if joined is None:
+            each = [Described(one, places) for one in own.unbind()]
+        else:
+            both = zip(joined.unbind(), own.unbind(), strict=True)
+            each = [Described(one, places, alone) for one, alone in both]
+        return ((each[index], each[count + index], (grid[0], grid[1])) for index in range(count))
+
+    def _offset(self, net: PatchNet) -> int:
+        return net.patch_size // 2 + self.objective.surround
 
     @torch.no_grad()
     def _taught(self, batch: Batch) -> list[tuple[Described, Described]]:

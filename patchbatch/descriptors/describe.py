@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from patchbatch.descriptors.network import PatchNet
+from patchbatch.descriptors.scales import ScaleJoin
 from patchbatch.devices import resolve_precision
 from patchbatch.errors import PatchBatchError
 
 # Working memory of dense evaluation: the last two feature maps in half precision and the result in float32.
 BYTES_PER_PIXEL = 4096
 PATCHES_AT_ONCE = 512
+ROWS_AT_ONCE = 32
 # The crops the networks learn from are 190 px wide and standardised one by one: a deviation of 55 px.
 SURROUNDINGS_PX = 60.0
 LEAST_CONTRAST = 4 / 255
@@ -114,8 +116,9 @@ def describe_pyramid(
     """Describe an image and its halvings, each with its context.
 
     Where `model.config.context` has weights, the descriptors of the next coarser levels, brought to the size
-    of a level and multiplied by their weight, stand behind the level's own. What looks alike from near
-    often does not from afar, and the coarser levels of a pyramid are described anyway.
+    of a level and multiplied by their weight, stand behind the level's own, or are joined with it by the
+    network (`PatchNetConfig.joint`). What looks alike from near often does not from afar, and the coarser
+    levels of a pyramid are described anyway.
 
     Parameters
     ----------
@@ -125,7 +128,7 @@ def describe_pyramid(
     Returns
     -------
     list of Tensor
-        `(H_l, W_l, D * (1 + len(context)))`, the finest first.
+        `(H_l, W_l, E)`, the finest first; E is `D * (1 + len(context))`, or `joint[-1]`.
     """
     context = model.config.context
     images = halvings(image, levels + len(context))
@@ -133,10 +136,26 @@ def describe_pyramid(
     if not context:
         return described
     reach = 1 + len(context)
-    return [_with_context(described[level : level + reach], context) for level in range(levels)]
+    return [_with_context(described[level : level + reach], model) for level in range(levels)]
 
 
-def _with_context(described: list[Tensor], weights: tuple[float, ...]) -> Tensor:
+def _with_context(described: list[Tensor], model: PatchNet) -> Tensor:
+    together = _side_by_side(described, model.config.context)
+    if model.joining is None:
+        return together
+    joined = [_join(rows.flatten(0, 1), model.joining) for rows in torch.split(together, ROWS_AT_ONCE)]
+    return torch.cat(joined).view(*together.shape[:2], -1)
+
+
+def _join(side_by_side: Tensor, joining: ScaleJoin) -> Tensor:
+    """Join rows `(N, S)` in their own precision -> `(N, E)`."""
+    dtype = side_by_side.dtype
+    with torch.autocast(side_by_side.device.type, dtype, enabled=dtype != torch.float32):
+        joined: Tensor = joining(side_by_side)
+    return joined.to(dtype)
+
+
+def _side_by_side(described: list[Tensor], weights: tuple[float, ...]) -> Tensor:
     own = described[0]
     height, width, dimension = own.shape
     together = own.new_empty(height, width, dimension * (1 + len(weights)))

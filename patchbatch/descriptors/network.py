@@ -13,7 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from patchbatch.descriptors.normalization import ChannelBatchNorm, FineGrainedBatchNorm
+from patchbatch.descriptors.scales import ScaleJoin
 from patchbatch.errors import PatchBatchError
+
+_TUPLES = ("channels", "sides", "context", "joint")
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,10 @@ class PatchNetConfig:
         True: descriptors are divided by their length.
     context
         Weights of the descriptors of the image's halving, of its quarter and so on, that `describe_pyramid`
-        puts beside a pixel's own; empty: none. The network itself does not see them.
+        puts beside a pixel's own; empty: none. `forward` and `dense` do not see them.
+    joint
+        Outputs of the layers of `ScaleJoin`, which makes one descriptor of these side by side; empty: they
+        stay side by side.
     input_mean, input_std
         Grey level (of [0, 1]) and contrast that the first convolution sees as 0 and 1. `describe` brings
         each whole image to this mean and deviation first, as the 2016 code standardises whole images.
@@ -58,16 +64,13 @@ class PatchNetConfig:
     sides: tuple[int, ...] = ()
     unit_length: bool = False
     context: tuple[float, ...] = ()
+    joint: tuple[int, ...] = ()
     input_mean: float = 0.45
     input_std: float = 0.25
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, for a file header."""
-        return (
-            asdict(self)
-            | {"channels": list(self.channels), "sides": list(self.sides)}
-            | {"context": list(self.context)}
-        )
+        return asdict(self) | {name: list(getattr(self, name)) for name in _TUPLES}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PatchNetConfig:
@@ -77,9 +80,7 @@ class PatchNetConfig:
             raise PatchBatchError(
                 f"unknown network settings {sorted(unknown)}; use weights made by this version"
             )
-        tuples: dict[str, Any] = {
-            n: tuple(values[n]) for n in ("channels", "sides", "context") if n in values
-        }
+        tuples: dict[str, Any] = {name: tuple(values[name]) for name in _TUPLES if name in values}
         return cls(**(values | tuples))
 
 
@@ -97,7 +98,7 @@ PRESETS: dict[str, PatchNetConfig] = {
     # A tenth of its arithmetic and an eighth of its numbers.
     "compact": PatchNetConfig(
         patch_size=62, partial_windows=False, normalization="per-channel", unit_length=True,
-        channels=(16, 32, 48, 80, 64), sides=(2, 3, 4), context=(0.7, 0.5),
+        channels=(16, 32, 48, 80, 64), sides=(2, 3, 4), context=(0.7, 0.5), joint=(80, 64),
     ),
 }  # fmt: skip
 
@@ -149,6 +150,8 @@ class PatchNet(nn.Module):
             {str(number): nn.Conv2d(config.channels[number - 1], self.dimension, 1, bias=False)
              for number in config.sides}
         )  # fmt: skip
+        scales = self.dimension * (1 + len(config.context))
+        self.joining = ScaleJoin(scales, config.joint, config.slope) if config.joint else None
 
     def _check_config(self) -> None:
         config = self.config

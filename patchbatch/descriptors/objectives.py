@@ -39,6 +39,10 @@ class ObjectiveSettings:
         Weight of the teacher in [0, 1] against the data, where there is a teacher.
     stride
         Grid step of dense networks in pixels.
+    surround
+        So many pixels at the border of a crop are seen by the coarser scales of a network only.
+    alone
+        Weight of the loss of the finest scale by itself, for networks that join scales.
     tolerance
         A point counts as the match when it is at most this far (px) from the true target.
     exclude
@@ -57,6 +61,8 @@ class ObjectiveSettings:
     hard: float = 0.0
     distill: float = 0.5
     stride: int = 2
+    surround: int = 0
+    alone: float = 0.3
     tolerance: float = 0.75
     exclude: float = 1.9
     points: int = 400
@@ -82,10 +88,18 @@ class ObjectiveSettings:
 
 @dataclass(frozen=True)
 class Described:
-    """Points of one crop: descriptors `(N, D)` and places `(N, 2)` (x, y) in px, whole numbers."""
+    """Points of one crop: descriptors `(N, D)` and places `(N, 2)` (x, y) in px, whole numbers.
+
+    A network that joins scales adds what the finest says by itself, `alone` `(N, D)`.
+    """
 
     descriptors: Tensor
     places: Tensor
+    alone: Tensor | None = None
+
+    def finest(self) -> Described:
+        """Return the points as the finest scale alone describes them."""
+        return self if self.alone is None else Described(self.alone, self.places)
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,8 @@ def _add_loss(group: argparse._ArgumentGroup) -> None:
         help="what is nearer to the true target is no non-match (%(default)s)")  # fmt: skip
     group.add_argument("--stride", type=int, default=default.stride, choices=(1, 2, 4, 8, 16),
         help="px between described points of dense networks (%(default)s)")  # fmt: skip
+    group.add_argument("--surround", type=int, default=default.surround, metavar="PX",
+        help="border of a crop that only coarser scales see (%(default)s)")  # fmt: skip
     group.add_argument("--points", type=int, default=default.points, help="matches of a pair (%(default)s)")
     group.add_argument("--teacher", metavar="NAME|FILE", help="dense network to learn from, with softmax")
     group.add_argument("--distill", type=float, default=default.distill, metavar="SHARE",
@@ -174,6 +176,7 @@ def objective_settings(arguments: argparse.Namespace) -> ObjectiveSettings:
         hard=arguments.hard,
         distill=arguments.distill,
         stride=arguments.stride,
+        surround=arguments.surround,
         exclude=arguments.exclude,
         points=arguments.points,
         bfloat16=not arguments.float32,

@@ -36,6 +36,13 @@ def start_from(net: PatchNet, other: PatchNet) -> None:
             side.load_state_dict(other.sides[number].state_dict())
         else:
             nn.init.zeros_(side.weight)
+    _start_joining(net, other)
+
+
+def _start_joining(net: PatchNet, other: PatchNet) -> None:
+    """Copy how scales are joined, where both networks do it alike; otherwise it is learned anew."""
+    if net.joining is not None and other.joining is not None and net.config.joint == other.config.joint:
+        net.joining.load_state_dict(other.joining.state_dict())
 
 
 def _start_normalization(norm: nn.Module, known: nn.Module) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
+from patchbatch.data.files import atomic_path
 from patchbatch.descriptors.network import PatchNet, PatchNetConfig
 from patchbatch.errors import PatchBatchError
 
@@ -23,7 +24,7 @@ def save_weights(net: PatchNet, path: Path, notes: dict[str, str] | None = None)
     net
         The network; its parameters and running statistics are stored as float16.
     path
-        Target file; written under a temporary name and moved.
+        Target file; written under a temporary name and moved, readable as the user's other files are.
     notes
         Further header entries (command, data, date).
     """
@@ -33,9 +34,8 @@ def save_weights(net: PatchNet, path: Path, notes: dict[str, str] | None = None)
         if value.is_floating_point()
     }
     header = {"config": json.dumps(net.config.to_dict()), **(notes or {})}
-    part = path.with_name(path.name + ".part")
-    save_file(tensors, part, metadata=header)
-    part.replace(path)
+    with atomic_path(path) as temporary:  # not save_file, which keeps the file from all but its owner
+        temporary.write_bytes(save(tensors, metadata=header))
 
 
 def read_weights(path: Path) -> PatchNet:

@@ -25,6 +25,13 @@ def test_round_trip_in_half_precision(tmp_path):
     assert not again.training
 
 
+def test_weights_are_as_readable_as_other_files(tmp_path):
+    (tmp_path / "other").write_text("")
+    save_weights(PatchNet(PRESETS["compact"]), tmp_path / "net.safetensors")
+    modes = {(tmp_path / name).stat().st_mode for name in ("other", "net.safetensors")}
+    assert len(modes) == 1
+
+
 def test_shipped_fast_model():
     assert "fast" in patchbatch.model_names()
     net = patchbatch.load_model("fast")

@@ -45,8 +45,8 @@ def orthogonal_copies(
     """Turn one softmax classifier into m that are mutually orthogonal for every class.
 
     With V the m − 1 weakest directions of the centred representation, λ_l their singular values, g_j the part
-    of f_j outside V and w_r the corners of a regular simplex, copy r has weights g_j + √(m−1)·‖g_j‖·V w_r; its
-    biases undo what this does to the mean sample. The gap is at most A·Σ λ_l², where A is an eighth of
+    of f_j outside V and w_r the corners of a regular simplex, copy r has weights g_j + √(m−1)·‖g_j‖·V w_r;
+    its biases undo what this does to the mean sample. The gap is at most A·Σ λ_l², where A is an eighth of
     Σ_r max_jk ‖δ_j^r − δ_k^r‖² and δ_j^r is the move of class j in V.
 
     The gap is small only where the weak directions say little about the classes. If a weak direction matters,

@@ -67,7 +67,7 @@ def _gradient_tables(bins: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]
     """Return bin and length of all gradients of 8-bit images.
 
     Angles such as 45 degrees are common and fall on the border of two bins: in double precision they are
-    exact and belong to the upper one, in single precision chance decides and accuracy changes by half a point.
+    exact and belong to the upper one; in single precision chance decides, worth half a point of accuracy.
     """
     down, right = np.mgrid[-255:256, -255:256].astype(np.float64)
     angle = np.rad2deg(np.arctan2(down, right)) % 180

@@ -150,7 +150,7 @@ def checked_scores(scores: ArrayLike, same: ArrayLike) -> tuple[Scores, NDArray[
         As `roc_curve`.
     """
     values = as_numpy(scores, "scores")
-    if values.ndim != 1 or values.dtype.kind not in "fiub":
+    if values.ndim != 1 or not values.size or values.dtype.kind not in "fiub":
         raise PatchBatchError(
             f"scores are {values.dtype} of shape {values.shape}; give one number for each pair"
         )

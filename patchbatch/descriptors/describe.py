@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from patchbatch.descriptors.engine import PatchEngine
 from patchbatch.descriptors.network import PatchNet
 from patchbatch.descriptors.scales import ScaleJoin
 from patchbatch.devices import resolve_precision
@@ -69,7 +70,7 @@ def describe(
     if model.is_dense:
         _describe_tiles(padded, model, dtype, memory_mb, described)
     else:
-        _describe_patches(padded, model, dtype, described)
+        PatchEngine(model, dtype, memory_mb).everywhere(padded, described)
     return described
 
 
@@ -102,8 +103,11 @@ def describe_points(
     device = next(model.parameters()).device
     dtype = resolve_precision(precision, device)
     padded = torch.from_numpy(pad_for_patches(standardize(image, model), model.patch_size)).to(device)
+    corners = torch.as_tensor(points, device=device)
+    if not model.is_dense:
+        return PatchEngine(model, dtype).at(padded, corners)
     windows = padded.unfold(0, model.patch_size, 1).unfold(1, model.patch_size, 1)
-    x, y = torch.as_tensor(points, device=device).T
+    x, y = corners.T
     described = [torch.empty(0, model.dimension, dtype=dtype, device=device)]
     for rows in torch.split(torch.arange(len(points), device=device), PATCHES_AT_ONCE):
         described.append(_patchwise(windows[y[rows], x[rows]], model, dtype))
@@ -270,17 +274,6 @@ def folded(model: PatchNet, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
         return F.normalize(x.float(), dim=1) if config.unit_length else x
 
     return evaluate
-
-
-def _describe_patches(padded: Tensor, model: PatchNet, dtype: torch.dtype, out: Tensor) -> None:
-    """Patch by patch, a few rows of patches at a time: all patches of an image would take gigabytes."""
-    size, width = model.patch_size, out.shape[1]
-    windows = padded.unfold(0, size, 1).unfold(1, size, 1)
-    rows = max(1, PATCHES_AT_ONCE // width)
-    for top in range(0, out.shape[0], rows):
-        patches = windows[top : top + rows].reshape(-1, size, size)
-        parts = [_patchwise(part, model, dtype) for part in torch.split(patches, PATCHES_AT_ONCE)]
-        out[top : top + rows] = torch.cat(parts).view(-1, width, model.dimension)
 
 
 def _patchwise(patches: Tensor, model: PatchNet, dtype: torch.dtype) -> Tensor:

@@ -46,7 +46,7 @@ def test_number_of_classes_at_which_the_obstruction_begins(record: Record) -> No
     assert min(off) > 0.01
     record(
         "2b",
-        f"random columns, d = 6, c = 5..12: at most {max(on):.0e} where solvable, else at least {min(off):.2f}",
+        f"random columns, d = 6, c = 5..12: at most {max(on):.0e} where solvable, from {min(off):.2f} beyond",
     )
 
 

@@ -40,7 +40,7 @@ def test_gap_falls_with_the_square_of_the_weak_directions(copies: int, record: R
         gaps.append(gap)
         record(
             "3a",
-            f"m = {copies}, weak features {scale}: gap {gap:.2e}, bound {bound:.2e}, L* {loss(X, Q, F, b):.0f}",
+            f"m = {copies}, weak size {scale}: gap {gap:.2e}, bound {bound:.2e}, L* {loss(X, Q, F, b):.0f}",
         )
     assert np.allclose(np.array(gaps[:-1]) / gaps[1:], 100, rtol=0.05)
 

@@ -6,11 +6,25 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks import ablation_command, descriptors_command, epic_command, flow_command, training_command
+from benchmarks import (
+    ablation_command,
+    descriptors_command,
+    epic_command,
+    flow_command,
+    training_command,
+    transfer_command,
+)
 from patchbatch.errors import PatchBatchError
 
 # One module per sub-command, with add_parser(commands); light to import, the work imported when it runs.
-COMMANDS = (flow_command, descriptors_command, epic_command, ablation_command, training_command)
+COMMANDS = (
+    flow_command,
+    descriptors_command,
+    epic_command,
+    ablation_command,
+    training_command,
+    transfer_command,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import eigh
 
 from patchbatch.errors import PatchBatchError
 
@@ -76,8 +77,9 @@ class Projection:
             raise PatchBatchError("the features hold values that are not finite; look at their source")
         self.mean = features.mean(axis=0, dtype=np.float64)
         centred = features - self.mean
-        variances, axes = np.linalg.eigh(centred.T @ centred / (samples - 1))
-        variances, axes = variances[: -self.size - 1 : -1], axes[:, : -self.size - 1 : -1]
+        last = [width - self.size, width - 1]  # eigenvalues rise, and only the largest are computed
+        variances, axes = eigh(centred.T @ centred / (samples - 1), subset_by_index=last)
+        variances, axes = variances[::-1], axes[:, ::-1]
         self.components = axes / np.sqrt(np.maximum(variances, 1e-12 * variances[0])) if self.whiten else axes
         return self
 

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from patchbatch.descriptors.fused_training import is_fusible, normalize_pool_activate
 from patchbatch.descriptors.normalization import ChannelBatchNorm, FineGrainedBatchNorm
 from patchbatch.descriptors.scales import ScaleJoin
 from patchbatch.errors import PatchBatchError
@@ -196,7 +197,11 @@ class PatchNet(nn.Module):
         for index, (convolution, normalization) in enumerate(
             zip(self.convolutions, self.normalizations, strict=True)
         ):
-            x = normalization(convolution(x))
+            x = convolution(x)
+            if index < last and self._fuses(index, x):
+                x = normalize_pool_activate(x, normalization, self.config.partial_windows, self.config.slope)
+                continue
+            x = normalization(x)
             if index + 1 in self.config.sides:
                 middle = self.map_sizes[index] // 2
                 sides = sides + self._side(index, x[:, :, middle : middle + 1, middle : middle + 1]).flatten(
@@ -206,6 +211,10 @@ class PatchNet(nn.Module):
                 x = F.max_pool2d(x, 2, ceil_mode=self.config.partial_windows)
             x = self.activate(x)
         return self._finish(x.flatten(1) + sides if self.config.sides else x.flatten(1))
+
+    def _fuses(self, index: int, x: Tensor) -> bool:
+        plain = self.config.activation == "leaky-relu" and index + 1 not in self.config.sides
+        return plain and is_fusible(x, self.normalizations[index])
 
     def dense(self, images: Tensor, stride: int = 1) -> Tensor:
         """Describe every patch of whole images: `(N, 1, H, W)` -> `(N, D, (H-P)//stride+1, (W-P)//stride+1)`.

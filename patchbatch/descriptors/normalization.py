@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 
 
-def _shares_statistics() -> bool:
+def shares_statistics() -> bool:
+    """Tell whether several processes train one network together."""
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
@@ -58,11 +59,15 @@ class FineGrainedBatchNorm(nn.Module):
             # In the order of memory of channels-last maps: across it this takes several times as long.
             gain, offset = (p.permute(1, 2, 0).contiguous().to(x.dtype) for p in (gain, offset))
             return torch.addcmul(offset, x.permute(0, 2, 3, 1), gain).permute(0, 3, 1, 2)
-        y, mean, std = self._normalized_together(x) if _shares_statistics() else self._normalized(x)
-        with torch.no_grad():
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_std.lerp_(std, self.momentum)
+        y, mean, std = self._normalized_together(x) if shares_statistics() else self._normalized(x)
+        self.move_running(mean, std)
         return y
+
+    @torch.no_grad()
+    def move_running(self, mean: Tensor, std: Tensor) -> None:
+        """Move the running statistics towards a batch's, `(channels, height, width)` each."""
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_std.lerp_(std, self.momentum)
 
     def _normalized(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         # With every unit a channel of its own this is torch's batch normalisation of (N, units): one kernel
@@ -91,7 +96,7 @@ class ChannelBatchNorm(nn.BatchNorm2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise `(N, C, H, W)` per channel."""
-        if not (self.training and _shares_statistics()):
+        if not (self.training and shares_statistics()):
             return super().forward(input)
         wide = input.float()
         mean = _shared_mean(wide.mean(dim=(0, 2, 3)))

@@ -16,7 +16,7 @@ from patchbatch.transfer.diagnostics import diagnose
 from patchbatch.transfer.multiverse import MultiverseHead, MultiverseSettings
 from patchbatch.transfer.networks import MultiverseNet
 from patchbatch.transfer.spectra import EFFECTIVE_RANKS, effective_rank, singular_values
-from patchbatch.transfer.train import TrainSettings, train
+from patchbatch.transfer.train import TrainSettings, train_net
 
 HEAD = MultiverseSettings(weight_penalty=5e-4, orthogonality=1e-2)
 TRAINING = TrainSettings(epochs=60, batch=256, learning_rate=0.1, momentum=0.9, weight_decay=2e-3)
@@ -136,7 +136,7 @@ def _row(name: str, copies: int, head: MultiverseSettings, training: TrainSettin
     samples = make_samples(settings, training.seed)
     net = make_net(settings, copies, head, training.seed)
     start = time.perf_counter()
-    train(net, samples.train_inputs, samples.train_labels, training)
+    train_net(net, samples.train_inputs, samples.train_labels, training)
     seconds = time.perf_counter() - start
     labels = {"head": name, "copies": copies, "seed": training.seed}
     return labels | _figures(net, samples) | {"seconds": seconds}

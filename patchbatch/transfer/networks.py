@@ -140,9 +140,8 @@ class MultiverseNet(nn.Module):
         stages = [name for name, _ in trunk.named_children()]
         unknown = [name for name in heads if name not in stages]
         if unknown or not heads:
-            raise PatchBatchError(
-                f"heads at {unknown or 'no stage'}; the trunk's stages: {', '.join(stages)}"
-            )
+            wrong = ", ".join(unknown) or "no stage"
+            raise PatchBatchError(f"heads at {wrong}; the trunk's stages are {', '.join(stages)}")
         self.trunk, self.heads = trunk, nn.ModuleDict(heads)
 
     def forward(self, inputs: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -46,7 +46,7 @@ class TrainSettings:
     seed: int = 0
 
 
-def train(net: MultiverseNet, inputs: Tensor, labels: Tensor, settings: TrainSettings) -> list[float]:
+def train_net(net: MultiverseNet, inputs: Tensor, labels: Tensor, settings: TrainSettings) -> list[float]:
     """Train in place; leave the net in evaluation mode and return the mean loss of each epoch.
 
     Parameters
@@ -63,10 +63,12 @@ def train(net: MultiverseNet, inputs: Tensor, labels: Tensor, settings: TrainSet
     Raises
     ------
     PatchBatchError
-        For fewer samples than a batch, and if the loss stops being finite.
+        For fewer samples than a batch, inputs that are not finite, and a loss that stops being finite.
     """
     if not 1 <= settings.batch <= len(inputs):
         raise PatchBatchError(f"batch is {settings.batch}; give 1 to {len(inputs)}, the number of samples")
+    if not torch.isfinite(inputs).all():
+        raise PatchBatchError("inputs are not finite; leave out or replace the samples with NaN")
     device = next(net.parameters()).device
     dtype = resolve_precision(settings.precision, device)
     optimizer = _optimizer(net, settings)

@@ -17,9 +17,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the sub-command and its arguments."""
     parser = commands.add_parser("faces", help="face verification on LFW", description=DESCRIPTION)
     parser.add_argument("root", metavar="ROOT", help="folder of people.txt, pairs.txt and the images")
-    parser.add_argument(
-        "--images", metavar="DIR", help="folder of the people's folders, if it is not in ROOT"
-    )
+    parser.add_argument("--images", metavar="DIR", help="folder of the people's folders, if not in ROOT")
     parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
     parser.add_argument("--plot", metavar="FILE", help="draw the ROC curves (.png, .svg, .pdf; matplotlib)")
     parser.set_defaults(run=run)

@@ -10,12 +10,12 @@ from pathlib import Path
 from patchbatch import PatchBatchError, __version__
 
 DESCRIPTION = """\
-Score pairs of feature vectors, by cosine, by Joint Bayesian or by a small Siamese network, and report how well
-the scores tell same from not same: accuracy with the threshold of each fold chosen on the others, equal error
-rate, and the share of same pairs accepted (TAR) at given shares of not-same pairs accepted (FAR)."""
+Score pairs of feature vectors, by cosine, by Joint Bayesian or by a small Siamese network, and report how
+well the scores tell same from not same: accuracy with the threshold of each fold chosen on the others, equal
+error rate, and the share of same pairs accepted (TAR) at given shares of not-same pairs accepted (FAR)."""
 EPILOG = """\
-feature files: .npz or .safetensors with `features` (N, D) and perhaps `labels` (N,), integers or (.npz) names;
-or .npy of features, labels apart.
+feature files: .npz or .safetensors with `features` (N, D) and perhaps `labels` (N,), integers or (.npz)
+names; or .npy of features, labels apart.
 pair files: text, a pair a line: row1,row2[,same[,fold]], rows from 0, same 1 or 0, perhaps under a header.
 Without the column same, it is taken from the labels; without labels either, pairs are scored and not judged.
 Without the column fold, pairs are dealt into folds in turn.
@@ -67,7 +67,7 @@ def _add_scorer(group: argparse._ArgumentGroup) -> None:
     source = group.add_mutually_exclusive_group()
     source.add_argument(
         "--train", type=Path, metavar="FILE",
-        help="feature file to learn from, of other classes than the test's; for cosine, its mean is subtracted",
+        help="feature file to learn from, of other classes than the test's (cosine: its mean is subtracted)",
     )  # fmt: skip
     source.add_argument("--model", type=Path, metavar="FILE", help="Joint Bayesian model that --save wrote")
     source.add_argument(

@@ -160,7 +160,7 @@ class SiameseVerifier:
             raise PatchBatchError(f"a has {len(one)} rows and b has {len(other)}; give pairs of rows")
         with torch.no_grad():
             scores = self.head(*(torch.from_numpy(x.astype(np.float32)) for x in (one, other)))
-        return scores.double().numpy()
+        return np.asarray(scores.numpy(), np.float64)
 
 
 class PairSampler:

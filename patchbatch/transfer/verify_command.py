@@ -72,9 +72,7 @@ def _checked_kind(arguments: argparse.Namespace) -> str:
     if kind != "cosine" and not learned and arguments.model is None:
         raise PatchBatchError(f"{kind} has to learn: give --train, --splits, or (jb) --model")
     if arguments.save is not None and (kind != "jb" or arguments.train is None):
-        raise PatchBatchError(
-            "--save keeps a Joint Bayesian model of --train; give --train, without --scorer"
-        )
+        raise PatchBatchError("--save keeps a Joint Bayesian model learned from --train; give --train")
     if arguments.splits and arguments.pairs is not None:
         raise PatchBatchError("--splits draws pairs within its folds; leave out --pairs")
     if arguments.train_labels is not None and arguments.train is None:

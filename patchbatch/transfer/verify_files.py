@@ -167,9 +167,7 @@ def _one_kind_of_error(path: FilePath) -> Iterator[None]:
     except PatchBatchError:
         raise
     except Exception as error:
-        raise PatchBatchError(
-            f"{path} is damaged or of another kind than its name; write it again"
-        ) from error
+        raise PatchBatchError(f"{path} is damaged or not what its name says; write it again") from error
 
 
 def _read_npy(path: FilePath) -> dict[str, NDArray[Any]]:

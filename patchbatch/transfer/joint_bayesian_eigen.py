@@ -40,11 +40,9 @@ def _pair_score(first: Any, second: Any, square: Any, product: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def _pair_scores(
-    y1: Any, y2: Any, left: Any, right: Any, square: Any, product: Any, constant: Any, out: Any
-) -> None:
+def _pair_scores(y1: Any, y2: Any, pairs: Any, square: Any, product: Any, constant: Any, out: Any) -> None:
     for pair in prange(len(out)):
-        out[pair] = _pair_score(y1[left[pair]], y2[right[pair]], square, product) + constant
+        out[pair] = _pair_score(y1[pairs[pair, 0]], y2[pairs[pair, 1]], square, product) + constant
 
 
 @dataclass(frozen=True)
@@ -112,10 +110,10 @@ class EigenForm:
             Another width, unequal numbers of rows without `pairs`, or rows that are not there.
         """
         dtype = self._common(y1, y2)
-        left, right = _checked_pairs(len(y1), len(y2), pairs)
-        out = np.empty(len(left), dtype)
+        rows = _checked_pairs(len(y1), len(y2), pairs)
+        out = np.empty(len(rows), dtype)
         _pair_scores(
-            np.ascontiguousarray(y1, dtype), np.ascontiguousarray(y2, dtype), left, right,
+            np.ascontiguousarray(y1, dtype), np.ascontiguousarray(y2, dtype), rows,
             self.half_square.astype(dtype), self.product.astype(dtype), dtype.type(self.constant), out,
         )  # fmt: skip
         return out
@@ -192,17 +190,17 @@ class EigenForm:
         return np.dtype(np.float32 if single else np.float64)
 
 
-def _checked_pairs(count1: int, count2: int, pairs: Integers | None) -> tuple[Integers, Integers]:
-    """Return the rows of both sides; the kernel itself does not look at bounds."""
+def _checked_pairs(count1: int, count2: int, pairs: Integers | None) -> Integers:
+    """Return the rows of both sides, `(n, 2)`; the kernel itself does not look at bounds."""
     if pairs is None:
         if count1 != count2:
             raise PatchBatchError(f"{count1} samples against {count2}; give as many of both, or pairs")
-        return np.arange(count1), np.arange(count1)
+        return np.repeat(np.arange(count1), 2).reshape(-1, 2)
     if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in "iu":
         raise PatchBatchError(f"pairs have shape {pairs.shape} and type {pairs.dtype}; give integers (n, 2)")
     if len(pairs) and (pairs.min() < 0 or (pairs.max(axis=0) >= (count1, count2)).any()):
         raise PatchBatchError(f"pairs name rows outside 0 to {count1 - 1} and 0 to {count2 - 1}")
-    return np.ascontiguousarray(pairs[:, 0], np.int64), np.ascontiguousarray(pairs[:, 1], np.int64)
+    return np.ascontiguousarray(pairs, np.int64)
 
 
 def eigen_form(mean: Floats, basis: Floats, gamma: Floats, vectors: Floats) -> EigenForm:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from patchbatch.transfer.constructions import OrthogonalCopies, orthogonal_copies
     from patchbatch.transfer.diagnostics import Diagnostics, diagnose
+    from patchbatch.transfer.joint_bayesian import JointBayesian
     from patchbatch.transfer.multiverse import MultiverseHead, MultiverseSettings
     from patchbatch.transfer.networks import MultiverseNet, NetworkInNetwork, ScratchNet
     from patchbatch.transfer.spectra import (
@@ -29,6 +30,7 @@ _HOMES = {
     "EFFECTIVE_RANKS": "spectra",
     "Diagnostics": "diagnostics",
     "FisherSpectrum": "spectra",
+    "JointBayesian": "joint_bayesian",
     "MultiverseHead": "multiverse",
     "MultiverseNet": "networks",
     "MultiverseSettings": "multiverse",
@@ -51,6 +53,7 @@ __all__ = [
     "EFFECTIVE_RANKS",
     "Diagnostics",
     "FisherSpectrum",
+    "JointBayesian",
     "MultiverseHead",
     "MultiverseNet",
     "MultiverseSettings",

@@ -12,9 +12,13 @@ def random_covariance(rng, size, rank=None):
 def draw_classes(rng, sizes, S_mu, S_eps, mean=0.0):
     """Return samples (N, d) and labels (N,) of classes of these sizes."""
     labels = np.repeat(np.arange(len(sizes)), sizes)
-    d = len(S_mu)
-    class_means = rng.multivariate_normal(np.zeros(d), S_mu, size=len(sizes), method="eigh")
-    return mean + class_means[labels] + rng.multivariate_normal(np.zeros(d), S_eps, size=len(labels)), labels
+    class_means = rng.normal(size=(len(sizes), len(S_mu))) @ _root(S_mu)
+    return mean + class_means[labels] + rng.normal(size=(len(labels), len(S_mu))) @ _root(S_eps), labels
+
+
+def _root(covariance):
+    values, axes = np.linalg.eigh(covariance)
+    return (axes * np.sqrt(np.maximum(values, 0))) @ axes.T
 
 
 def stacked_covariance(S_mu, S_eps, m):

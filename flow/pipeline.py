@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flow.interpolation import PRESETS as INTERPOLATION
-from flow.interpolation import InterpolationSettings, interpolate
+from flow.interpolation import ROBUST_PRESETS, InterpolationSettings, interpolate
 from flow.matching import Matches, MatchingSettings, match
 from flow.meter import Meter, StageCost
 from flow.refinement import PRESETS as REFINEMENT
@@ -39,10 +38,8 @@ class Preset:
 
 PRESETS = MappingProxyType(
     {
-        "default": Preset(INTERPOLATION["robust"], REFINEMENT["sintel"]),
-        "kitti": Preset(INTERPOLATION["robust"], REFINEMENT["kitti"]),
-        "sintel": Preset(INTERPOLATION["robust"], REFINEMENT["sintel"]),
-        "middlebury": Preset(INTERPOLATION["robust"], REFINEMENT["middlebury"]),
+        name: Preset(ROBUST_PRESETS[name], REFINEMENT[name])
+        for name in ("default", "kitti", "sintel", "middlebury")
     }
 )
 

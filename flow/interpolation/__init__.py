@@ -1,6 +1,14 @@
 """Sparse matches to dense flow."""
 
 from flow.interpolation.edges import gradient_edges, saliency
-from flow.interpolation.epic import PRESETS, InterpolationSettings, interpolate
+from flow.interpolation.epic import interpolate
+from flow.interpolation.settings import PRESETS, ROBUST_PRESETS, InterpolationSettings
 
-__all__ = ["PRESETS", "InterpolationSettings", "gradient_edges", "interpolate", "saliency"]
+__all__ = [
+    "PRESETS",
+    "ROBUST_PRESETS",
+    "InterpolationSettings",
+    "gradient_edges",
+    "interpolate",
+    "saliency",
+]

@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from flow.interpolation.edges import gradient_edges, saliency
-from flow.interpolation.estimators import locally_weighted_affine, nadaraya_watson, robust_affine
+from flow.interpolation.edges import gradient_edges
+from flow.interpolation.estimators import (
+    kernel_weights,
+    locally_weighted_affine,
+    nadaraya_watson,
+    robust_affine,
+)
+from flow.interpolation.extrapolation import blend_regional_motion
 from flow.interpolation.geodesic import distance_transform
 from flow.interpolation.neighbours import cell_graph, nearest_on_graph
+from flow.interpolation.pruning import (
+    clamped,
+    consistent,
+    one_per_pixel,
+    salient,
+    seed_pixels,
+    without_islands,
+)
+from flow.interpolation.settings import InterpolationSettings
 from flow.interpolation.support import neighbour_support
 from flow.matching.matches import Matches
 from patchbatch.errors import PatchBatchError
 
 _Estimator = Callable[
-    [NDArray[np.float32], NDArray[np.float32], NDArray[np.int32], NDArray[np.float32], float],
-    NDArray[np.float64],
+    [NDArray[np.float32], NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]], NDArray[np.float64]
 ]
 _ESTIMATORS: MappingProxyType[str, _Estimator] = MappingProxyType(
     {"affine": locally_weighted_affine, "nadaraya-watson": nadaraya_watson, "robust": robust_affine}
@@ -30,56 +43,8 @@ _ESTIMATORS: MappingProxyType[str, _Estimator] = MappingProxyType(
 # The confidence of a filled pixel falls to a third at this distance from the closest match: ten steps of a
 # 3-px seed grid. A choice, not a fit; it orders pixels in holes by how deep they lie.
 _CONFIDENCE_REACH_PX = 32.0
-
-
-@dataclass(frozen=True)
-class InterpolationSettings:
-    """How far a match speaks, and which matches are believed.
-
-    The defaults are those of EpicFlow without a preset. Distances are geodesic: the sum of edge strength plus
-    `cost_floor` over the pixels of a path.
-    """
-
-    neighbours: int = 100  # matches per local fit, itself included; more are smoother and slower
-    kernel_decay: float = (
-        0.8  # per unit of geodesic distance; higher lets edges cut harder, 0 ignores distance
-    )
-    prefilter_neighbours: int = 25  # other matches that judge each match beforehand; 0 is off
-    consistency_px: float = 5.0  # px from the judges' mean at which a match is dropped; infinite is off
-    saliency: float = 0.045  # Lab units per px, matches on flatter spots are dropped; 0 is off
-    cost_floor: float = (
-        0.001  # cost of a pixel without edge, above 0; higher prefers close matches in flat areas
-    )
-    estimator: str = "affine"  # or "robust" (bears more wrong matches, slower), "nadaraya-watson" (no slopes)
-    range_margin_px: float = (
-        math.inf
-    )  # px that the flow may leave the range of its neighbours' vectors; infinite is off
-
-    def __post_init__(self) -> None:
-        if self.estimator not in _ESTIMATORS:
-            raise PatchBatchError(
-                f"no estimator is called {self.estimator!r}; use one of {', '.join(_ESTIMATORS)}"
-            )
-        if self.neighbours < 1:
-            raise PatchBatchError(f"neighbours is {self.neighbours}; it must be at least 1")
-        if not (math.isfinite(self.cost_floor) and self.cost_floor > 0):
-            raise PatchBatchError(f"cost_floor is {self.cost_floor}; it must be above 0")
-        for name in ("kernel_decay", "prefilter_neighbours", "consistency_px", "saliency", "range_margin_px"):
-            if not getattr(self, name) >= 0:
-                raise PatchBatchError(f"{name} is {getattr(self, name)}; it must be 0 or more")
-
-
-_BENCHMARKS = InterpolationSettings(neighbours=160, kernel_decay=1.1)
-PRESETS = MappingProxyType(
-    {
-        "default": InterpolationSettings(),
-        "sintel": _BENCHMARKS,
-        "kitti": _BENCHMARKS,
-        "middlebury": InterpolationSettings(neighbours=65, kernel_decay=0.2, prefilter_neighbours=15),
-        "robust": replace(_BENCHMARKS, estimator="robust", range_margin_px=20.0),
-    }
-)
-"""The settings of EpicFlow's authors per data set, and `robust`: ours, for matches with many wrong ones."""
+# A match without any confidence still counts where it is the only one.
+_LEAST_TRUST = 1e-3
 
 
 def interpolate(
@@ -90,9 +55,9 @@ def interpolate(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return a flow for every pixel and how far to trust it.
 
-    Matches on flat spots or at odds with their neighbours are dropped; if that would leave none, the test is
-    not applied. Each pixel follows the local model of its closest match, over a distance that edges make
-    long.
+    Matches on flat spots, at odds with their neighbours or in small islands are dropped; if that would leave
+    none, the test is not applied. Each pixel follows the local model of its closest match, over a distance
+    that edges make long, and the motion of its region where that match is far.
 
     Parameters
     ----------
@@ -130,11 +95,12 @@ def interpolate(
     settings = settings or InterpolationSettings()
     _check(matches, image, edges)
     cost = (gradient_edges(image) if edges is None else edges) + np.float32(settings.cost_floor)
-    believed = _one_per_pixel(_clamped(matches, cost.shape), cost.shape)
+    believed = one_per_pixel(clamped(matches, cost.shape), cost.shape)
     if not len(believed):
         return np.zeros((*cost.shape, 2), np.float32), np.zeros(cost.shape, np.float32)
-    believed = _salient(believed, image, settings)
-    believed = _consistent(believed, cost, settings)
+    believed = salient(believed, image, settings.saliency)
+    believed = consistent(believed, cost, settings)
+    believed = without_islands(believed, cost, settings)
     return _dense(believed, cost, settings)
 
 
@@ -154,68 +120,23 @@ def _check(matches: Matches, image: NDArray[np.float32], edges: NDArray[np.float
         )
 
 
-def _clamped(matches: Matches, shape: tuple[int, ...]) -> Matches:
-    limit = np.array([shape[1] - 1, shape[0] - 1], np.float32)
-    points1, points2 = (
-        np.clip(points, 0, limit).astype(np.float32) for points in (matches.points1, matches.points2)
-    )
-    return Matches(points1, points2, matches.cost, matches.confidence)
-
-
-def _seeds(matches: Matches) -> NDArray[np.intp]:
-    """Return the `(N, 2)` pixels the matches sit on: truncated, as in the EpicFlow program."""
-    return matches.points1.astype(np.intp)
-
-
-def _one_per_pixel(matches: Matches, shape: tuple[int, ...]) -> Matches:
-    seeds = _seeds(matches)
-    pixel = seeds[:, 1] * shape[1] + seeds[:, 0]
-    # Sorted by pixel, then confidence, then place in the list: the last of each pixel is the one to keep.
-    order = np.lexsort((matches.confidence, pixel))
-    last = np.append(pixel[order][1:] != pixel[order][:-1], True)[: len(order)]
-    return matches.select(np.sort(order[last]))
-
-
-def _salient(matches: Matches, image: NDArray[np.float32], settings: InterpolationSettings) -> Matches:
-    if not settings.saliency:
-        return matches
-    x, y = _seeds(matches).T
-    keep = saliency(image)[y, x] >= settings.saliency
-    return matches.select(keep) if keep.any() else matches
-
-
-def _consistent(matches: Matches, cost: NDArray[np.float32], settings: InterpolationSettings) -> Matches:
-    """Drop matches far from the kernel-weighted mean of their neighbours, themselves included."""
-    if not settings.prefilter_neighbours or math.isinf(settings.consistency_px):
-        return matches
-    _, _, index, distance = _neighbourhoods(matches, cost, settings.prefilter_neighbours + 1)
-    mean = nadaraya_watson(matches.points1, matches.vectors, index, distance, settings.kernel_decay)[:, :, 2]
-    keep = np.linalg.norm(mean - matches.vectors, axis=1) < settings.consistency_px
-    return matches.select(keep) if keep.any() else matches
-
-
-def _neighbourhoods(
-    matches: Matches, cost: NDArray[np.float32], n: int
-) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-    """Return distance and label of each pixel, then index and distance of each match's n nearest."""
-    distance, label = distance_transform(cost, _seeds(matches))
-    index, path = nearest_on_graph(cell_graph(distance, label, len(matches)), min(n, len(matches)))
-    return distance, label, index, path
-
-
 def _dense(
     matches: Matches, cost: NDArray[np.float32], settings: InterpolationSettings
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Fit one model per match and read it out over its cell."""
-    a = settings.kernel_decay
-    distance, label, index, path = _neighbourhoods(matches, cost, settings.neighbours)
-    models = _ESTIMATORS[settings.estimator](matches.points1, matches.vectors, index, path, a)
-    support, bounds = neighbour_support(
-        matches.points1, matches.vectors, matches.confidence, index, path, a, models
+    points, vectors, a = matches.points1, matches.vectors, settings.kernel_decay
+    distance, label = distance_transform(cost, seed_pixels(matches))
+    index, path = nearest_on_graph(
+        cell_graph(distance, label, len(matches)), min(settings.neighbours, len(matches))
     )
+    trust = np.maximum(matches.confidence, np.float32(_LEAST_TRUST)) ** np.float32(settings.confidence_power)
+    weights = kernel_weights(index, path, a, trust)
+    models = _ESTIMATORS[settings.estimator](points, vectors, index, weights)
+    support, bounds = neighbour_support(points, vectors, matches.confidence, index, weights, models)
     bounds += np.array([-settings.range_margin_px, settings.range_margin_px], np.float32)
     flow, confidence = np.empty((*cost.shape, 2), np.float32), np.empty(cost.shape, np.float32)
-    _read_out(distance - cost, label, matches.points1, models, bounds, support, a, flow, confidence)
+    _read_out(distance - cost, label, points, models, bounds, support, a, flow, confidence)
+    blend_regional_motion(flow, matches, models, support, label, cost, settings.extrapolation_px)
     return flow, confidence
 
 

@@ -5,9 +5,8 @@ is `B[:, 0] (x - x0) + B[:, 1] (y - y0) + B[:, 2]`. Coordinates centred on the m
 well conditioned, so they are solved directly, in double precision.
 
 The arguments are the same for all: `points` (N, 2) x then y and `vectors` (N, 2) in px; `index` (M, n) int32
-and `distance` (M, n) float32 from `nearest_on_graph`, the match itself in column 0, -1 where there is no
-neighbour; and `a`, the decay of the kernel `k = exp(-a D)` per unit of geodesic distance: higher is more
-local.
+from `nearest_on_graph`, the match itself in column 0, -1 where there is no neighbour; and `weights` (M, n)
+float32 from `kernel_weights`: what each neighbour counts.
 """
 
 from __future__ import annotations
@@ -35,15 +34,47 @@ _ROUNDS = 2  # each lets good models spread one neighbourhood further; two more 
 _REFITS = 2  # reweighted least squares after each choice
 
 
-@njit(cache=True, nogil=True)
-def row_weights(index: NDArray[np.int32], distance: NDArray[np.float32], a: float) -> NDArray[np.float64]:
-    """Return `exp(-a D) + 1e-8` for the `(n,)` neighbours of one match, 0 where the index is -1."""
-    weights = np.zeros(len(index))
-    for j in range(len(index)):
-        if index[j] < 0:
-            break
-        weights[j] = math.exp(-a * distance[j]) + _KERNEL_FLOOR
+def kernel_weights(
+    index: NDArray[np.int32],
+    distance: NDArray[np.float32],
+    a: float,
+    trust: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Return what each neighbour counts: `trust (exp(-a D) + 1e-8)`.
+
+    Parameters
+    ----------
+    index, distance
+        `(M, n)` int32 and float32 from `nearest_on_graph`; the index is -1 where there is no neighbour.
+    a
+        Decay per unit of geodesic distance D; higher is more local.
+    trust
+        `(N,)` float32 above 0, that of each match itself; `None` is 1 for all.
+
+    Returns
+    -------
+    NDArray[np.float32]
+        `(M, n)`, 0 where there is no neighbour.
+    """
+    own = np.ones(int(index.max(initial=0)) + 1, np.float32) if trust is None else trust
+    weights = np.zeros(index.shape, np.float32)
+    _weigh(index, distance, a, own, weights)
     return weights
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def _weigh(
+    index: NDArray[np.int32],
+    distance: NDArray[np.float32],
+    a: float,
+    trust: NDArray[np.float32],
+    weights: NDArray[np.float32],
+) -> None:
+    for m in prange(len(index)):
+        for j in range(index.shape[1]):
+            if index[m, j] < 0:
+                break
+            weights[m, j] = trust[index[m, j]] * (math.exp(-a * distance[m, j]) + _KERNEL_FLOOR)
 
 
 def _double(values: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -54,8 +85,7 @@ def nadaraya_watson(
     points: NDArray[np.float32],
     vectors: NDArray[np.float32],
     index: NDArray[np.int32],
-    distance: NDArray[np.float32],
-    a: float,
+    weights: NDArray[np.float32],
 ) -> NDArray[np.float64]:
     """Return models that are constant in a cell: the kernel-weighted mean of the neighbours' vectors.
 
@@ -67,7 +97,7 @@ def nadaraya_watson(
         `(M, 2, 3)` models with zero slopes.
     """
     models = np.zeros((len(index), 2, 3))
-    _average_all(_double(vectors), index, distance, a, models)
+    _average_all(_double(vectors), index, weights, models)
     return models
 
 
@@ -75,12 +105,12 @@ def locally_weighted_affine(
     points: NDArray[np.float32],
     vectors: NDArray[np.float32],
     index: NDArray[np.int32],
-    distance: NDArray[np.float32],
-    a: float,
+    weights: NDArray[np.float32],
 ) -> NDArray[np.float64]:
     """Return affine models by least squares on equations multiplied by the kernel (EpicFlow's default).
 
-    Each row counts k, so each squared residual `k^2 = exp(-2 a D)`. See the module for the arguments.
+    Each row counts its weight k, so each squared residual `k^2 = exp(-2 a D)`. See the module for the
+    arguments.
 
     Returns
     -------
@@ -88,7 +118,7 @@ def locally_weighted_affine(
         `(M, 2, 3)` models.
     """
     models = np.zeros((len(index), 2, 3))
-    _fit_all(_double(points), _double(vectors), index, distance, a, models)
+    _fit_all(_double(points), _double(vectors), index, weights, models)
     return models
 
 
@@ -96,8 +126,7 @@ def robust_affine(
     points: NDArray[np.float32],
     vectors: NDArray[np.float32],
     index: NDArray[np.int32],
-    distance: NDArray[np.float32],
-    a: float,
+    weights: NDArray[np.float32],
 ) -> NDArray[np.float64]:
     """Return affine models that a minority of wrong neighbours does not pull.
 
@@ -115,10 +144,10 @@ def robust_affine(
     """
     centres, targets = _double(points), _double(vectors)
     models = np.zeros((len(index), 2, 3))
-    _fit_all(centres, targets, index, distance, a, models)
+    _fit_all(centres, targets, index, weights, models)
     for _ in range(_ROUNDS):
         improved = np.empty_like(models)
-        _choose_and_refit(centres, targets, index, distance, a, models, improved)
+        _choose_and_refit(centres, targets, index, weights, models, improved)
         models = improved
     return models
 
@@ -127,19 +156,19 @@ def robust_affine(
 def _average_all(
     vectors: NDArray[np.float64],
     index: NDArray[np.int32],
-    distance: NDArray[np.float32],
-    a: float,
+    weights: NDArray[np.float32],
     models: NDArray[np.float64],
 ) -> None:
     """Write the weighted mean of every row of neighbours as the constant part of its model."""
     for m in prange(len(index)):
-        weights = row_weights(index[m], distance[m], a)
-        total = weights.sum()
-        for j in range(len(weights)):
+        total = 0.0
+        for weight in weights[m]:
+            total += weight
+        for j in range(index.shape[1]):
             if index[m, j] < 0:
                 break
             for component in range(2):
-                models[m, component, 2] += weights[j] / total * vectors[index[m, j], component]
+                models[m, component, 2] += weights[m, j] / total * vectors[index[m, j], component]
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -147,13 +176,12 @@ def _fit_all(
     points: NDArray[np.float64],
     vectors: NDArray[np.float64],
     index: NDArray[np.int32],
-    distance: NDArray[np.float32],
-    a: float,
+    weights: NDArray[np.float32],
     models: NDArray[np.float64],
 ) -> None:
     """Fit every row of neighbours on its own."""
     for m in prange(len(index)):
-        _fit_affine(points, vectors, index[m], row_weights(index[m], distance[m], a), models[m])
+        _fit_affine(points, vectors, index[m], weights[m], models[m])
 
 
 @njit(cache=True, nogil=True)
@@ -161,17 +189,17 @@ def _fit_affine(
     points: NDArray[np.float64],
     vectors: NDArray[np.float64],
     index: NDArray[np.int32],
-    weights: NDArray[np.float64],
+    weights: NDArray[np.float32],
     model: NDArray[np.float64],
 ) -> None:
     """Sum up the normal equations of one match: w^2 (1, x, y)(1, x, y)^T B = w^2 (1, x, y) v."""
     s, sx, sy, sxx, sxy, syy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     right = np.zeros((2, 3))
-    helper = 4 * (_HELPER_SHARE * weights[0]) ** 2
+    helper = 4 * (_HELPER_SHARE * np.float64(weights[0])) ** 2
     for j in range(len(index)):
         if index[j] < 0:
             break
-        w = weights[j] ** 2
+        w = np.float64(weights[j]) ** 2
         if j == 0:
             w = w * _OWN_SHARE**2 + helper
         x, y = points[index[j], 0] - points[index[0], 0], points[index[j], 1] - points[index[0], 1]
@@ -217,30 +245,28 @@ def _choose_and_refit(
     points: NDArray[np.float64],
     vectors: NDArray[np.float64],
     index: NDArray[np.int32],
-    distance: NDArray[np.float32],
-    a: float,
+    weights: NDArray[np.float32],
     models: NDArray[np.float64],
     improved: NDArray[np.float64],
 ) -> None:
     """Write the improved model of every match; `models` is only read, so the order does not matter."""
     for m in prange(len(index)):
-        weights = row_weights(index[m], distance[m], a)
         candidate = np.zeros((2, 3))
         candidate[:, 2] = vectors[index[m, 0]]
-        lowest = _truncated_cost(points, vectors, index[m], weights, candidate, np.inf)
+        lowest = _truncated_cost(points, vectors, index[m], weights[m], candidate, np.inf)
         improved[m] = candidate
         for j in range(min(_CANDIDATES, index.shape[1])):
             other = index[m, j]
             if other < 0:
                 break
             _move(models[other], points[index[m, 0]] - points[other], candidate)
-            cost = _truncated_cost(points, vectors, index[m], weights, candidate, lowest)
+            cost = _truncated_cost(points, vectors, index[m], weights[m], candidate, lowest)
             if cost < lowest:
                 lowest = cost
                 improved[m] = candidate
-        reweighted = np.zeros(index.shape[1])
+        reweighted = np.zeros(index.shape[1], np.float32)
         for _ in range(_REFITS):
-            _reweight(points, vectors, index[m], weights, improved[m], reweighted)
+            _reweight(points, vectors, index[m], weights[m], improved[m], reweighted)
             _fit_affine(points, vectors, index[m], reweighted, improved[m])
 
 
@@ -274,7 +300,7 @@ def _truncated_cost(
     points: NDArray[np.float64],
     vectors: NDArray[np.float64],
     index: NDArray[np.int32],
-    weights: NDArray[np.float64],
+    weights: NDArray[np.float32],
     model: NDArray[np.float64],
     limit: float,
 ) -> float:
@@ -292,9 +318,9 @@ def _reweight(
     points: NDArray[np.float64],
     vectors: NDArray[np.float64],
     index: NDArray[np.int32],
-    weights: NDArray[np.float64],
+    weights: NDArray[np.float32],
     model: NDArray[np.float64],
-    reweighted: NDArray[np.float64],
+    reweighted: NDArray[np.float32],
 ) -> None:
     """Write `k / (1 + (r / 3 px)^2)`; squared in the fit that is the Geman-McClure weight."""
     for j in range(len(index)):

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from flow.interpolation.estimators import residual_px, row_weights
+from flow.interpolation.estimators import residual_px
 
 # A neighbour this far from the model counts half. About the error of an integer match plus the bend of a
 # surface.
@@ -20,15 +20,14 @@ def neighbour_support(
     vectors: NDArray[np.float32],
     confidence: NDArray[np.float32],
     index: NDArray[np.int32],
-    distance: NDArray[np.float32],
-    a: float,
+    weights: NDArray[np.float32],
     models: NDArray[np.float64],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return how well each model is supported and the range of the vectors that made it.
 
     Parameters
     ----------
-    points, vectors, index, distance, a, models
+    points, vectors, index, weights, models
         As given to and returned by the estimators.
     confidence
         `(N,)` float32 in [0, 1], that of the matches.
@@ -47,8 +46,7 @@ def neighbour_support(
         vectors.astype(np.float64),
         confidence.astype(np.float64),
         index,
-        distance,
-        a,
+        weights,
         models,
         support,
         bounds,
@@ -62,27 +60,25 @@ def _support(
     vectors: NDArray[np.float64],
     confidence: NDArray[np.float64],
     index: NDArray[np.int32],
-    distance: NDArray[np.float32],
-    a: float,
+    weights: NDArray[np.float32],
     models: NDArray[np.float64],
     support: NDArray[np.float32],
     bounds: NDArray[np.float32],
 ) -> None:
     """Fill both results row by row."""
     for m in prange(len(index)):
-        weights = row_weights(index[m], distance[m], a)
         centre = index[m, 0]
         agreed, total = 0.0, 0.0
         for component in range(2):
             bounds[m, component] = vectors[centre, component]
-        for j in range(len(weights)):
+        for j in range(index.shape[1]):
             other = index[m, j]
             if other < 0:
                 break
             residual = residual_px(points, vectors, centre, other, models[m]) / _HALF_AGREEMENT_PX
-            agreed += weights[j] * confidence[other] / (1 + residual * residual)
-            total += weights[j]
-            if weights[j] >= _RELEVANT * weights[0]:
+            agreed += weights[m, j] * confidence[other] / (1 + residual * residual)
+            total += weights[m, j]
+            if weights[m, j] >= _RELEVANT * weights[m, 0]:
                 for component in range(2):
                     bounds[m, component, 0] = min(bounds[m, component, 0], vectors[other, component])
                     bounds[m, component, 1] = max(bounds[m, component, 1], vectors[other, component])

@@ -2,17 +2,16 @@
 
 from dataclasses import replace
 
-import cv2
 import numba
 import numpy as np
 import pytest
 
-from flow.interpolation.epic import PRESETS, InterpolationSettings, interpolate
+from flow.interpolation import PRESETS as ORIGINAL
+from flow.interpolation import ROBUST_PRESETS, InterpolationSettings, interpolate
 from flow.matching.matches import Matches
-from flow.refinement import PRESETS as REFINEMENT_PRESETS
-from flow.refinement import refine
 from patchbatch.errors import PatchBatchError
 
+PRESETS = dict(ORIGINAL) | {f"robust {name}": preset for name, preset in ROBUST_PRESETS.items()}
 UNPRUNED = InterpolationSettings(prefilter_neighbours=0, saliency=0)
 SHAPE = (48, 64)
 
@@ -173,7 +172,7 @@ def test_same_bytes_for_any_number_of_threads():
         results = []
         for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
             numba.set_num_threads(threads)
-            results.append(interpolate(matches, texture(), None, PRESETS["robust"]))
+            results.append(interpolate(matches, texture(), None, PRESETS["robust kitti"]))
     finally:
         numba.set_num_threads(before)
     for one, two in zip(*results, strict=True):
@@ -188,6 +187,9 @@ def test_same_bytes_for_any_number_of_threads():
         ({"cost_floor": 0.0}, "cost_floor"),
         ({"kernel_decay": -1.0}, "kernel_decay"),
         ({"saliency": float("nan")}, "saliency"),
+        ({"smallest_island": 0}, "smallest_island"),
+        ({"extrapolation_px": 0.0}, "extrapolation_px"),
+        ({"confidence_power": -1.0}, "confidence_power"),
     ],
 )
 def test_settings_out_of_range_are_named(change, complaint):
@@ -207,59 +209,47 @@ def test_input_that_does_not_fit_is_named():
         interpolate(match, np.zeros(5, np.float32))
 
 
-# Frames, preset and the original's EPE before and after refinement, against the ground truth of the pair.
-REFERENCE = {
-    "kitti2015_000005": (
-        "kitti2015/training/image_2/000005_10.png",
-        "kitti2015/training/image_2/000005_11.png",
-        "kitti2015/training/flow_occ/000005_10.png",
-        "kitti",
-    ),
-    "sintel_final_cave_2": (
-        "sintel/training/final/cave_2/frame_0002.png",
-        "sintel/training/final/cave_2/frame_0003.png",
-        "sintel/training/flow/cave_2/frame_0002.flo",
-        "sintel",
-    ),
-    "middlebury_RubberWhale": (
-        "middlebury/other-data/RubberWhale/frame10.png",
-        "middlebury/other-data/RubberWhale/frame11.png",
-        "middlebury/other-gt-flow/RubberWhale/flow10.flo",
-        "middlebury",
-    ),
-}
+def test_small_island_of_wrong_matches_is_dropped_and_an_agreeing_one_kept():
+    points = grid(3)
+    vectors = np.full((len(points), 2), 1, np.float32)
+    wrong = (abs(points - (30, 20)) < 5).all(axis=1)
+    vectors[wrong] = 12
+    settings = replace(UNPRUNED, smallest_island=15, neighbours=10)
+    assert 1 < wrong.sum() < 15
+    edges = np.zeros(SHAPE, np.float32)
+    kept, _ = interpolate(matches_of(points, vectors), texture(), edges, replace(settings, smallest_island=1))
+    dropped, _ = interpolate(matches_of(points, vectors), texture(), edges, settings)
+    assert kept[20, 30].min() > 6
+    np.testing.assert_allclose(dropped[8:40, 8:56], 1, atol=1e-3)
+    tolerant = replace(settings, island_tolerance_px=30)
+    same, _ = interpolate(matches_of(points, vectors), texture(), edges, tolerant)
+    np.testing.assert_array_equal(same, kept)
 
 
-def read_frame(path):
-    return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB).astype(np.float32) / 255
-
-
-def read_truth(path):
-    if path.suffix == ".flo":
-        width, height = np.fromfile(path, np.int32, 2, offset=4)
-        truth = np.fromfile(path, np.float32, offset=12).reshape(height, width, 2)
-        return truth, (np.abs(truth) < 1e9).all(axis=2)
-    raw = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[..., ::-1].astype(np.float32)
-    return (raw[..., :2] - 2**15) / 64, raw[..., 2] > 0
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", REFERENCE)
-def test_reference_flows_of_the_original_program(real_data, name):
-    first, second, truth_path, preset = REFERENCE[name]
-    folder, frames = real_data / "epic_reference" / name, real_data / "flow"
-    image1, image2 = read_frame(frames / first), read_frame(frames / second)
-    truth, valid = read_truth(frames / truth_path)
-    lines = np.loadtxt(folder / "matches.txt", dtype=np.float32)
-    with np.load(folder / "edges.npz") as archive:
-        edges = archive["edges"]
-    flow, _ = interpolate(
-        matches_of(lines[:, :2], lines[:, 2:] - lines[:, :2]), image1, edges, PRESETS[preset]
+def test_doubtful_matches_weigh_less():
+    points = grid()
+    vectors = np.where(np.arange(len(points))[:, None] % 2, [[4, 0]], [[0, 0]])
+    confidence = np.where(np.arange(len(points)) % 2, 0.1, 1).astype(np.float32)
+    equal = replace(UNPRUNED, estimator="nadaraya-watson", kernel_decay=0)
+    plain, _ = interpolate(matches_of(points, vectors, confidence), texture(), None, equal)
+    weighed, _ = interpolate(
+        matches_of(points, vectors, confidence), texture(), None, replace(equal, confidence_power=1)
     )
-    refined = refine(flow, image1, image2, REFINEMENT_PRESETS[preset])
-    for ours, file in ((flow, "flow_epic_novar.npz"), (refined, "flow_epic.npz")):
-        with np.load(folder / file) as archive:
-            original = archive["flow"].astype(np.float32)
-        assert np.median(np.linalg.norm(ours - original, axis=2)) <= 0.1
-        error, bar = (np.linalg.norm(f - truth, axis=2)[valid].mean() for f in (ours, original))
-        assert error <= 1.01 * bar
+    assert plain[20, 30, 0] > 1.5
+    assert weighed[20, 30, 0] == pytest.approx(4 * 0.1 / 1.1, abs=0.15)
+
+
+def test_far_from_matches_the_region_speaks():
+    shape = (96, 240)
+    y, x = np.mgrid[3:93:3, 3:120:3]
+    points = np.column_stack([x.ravel(), y.ravel()]).astype(np.float32)
+    vectors = np.full((len(points), 2), 2, np.float32)
+    border = points[:, 0] > 108
+    vectors[border, 0] += (points[border, 0] - 108) / 2  # a slope that only the last columns have
+    matches, edges = matches_of(points, vectors), np.zeros(shape, np.float32)
+    local = replace(UNPRUNED, neighbours=12, cost_floor=0.1)
+    free, _ = interpolate(matches, texture(shape), edges, local)
+    tamed, _ = interpolate(matches, texture(shape), edges, replace(local, extrapolation_px=20))
+    assert free[48, 230, 0] > 50
+    assert abs(tamed[48, 230, 0] - 2) < (free[48, 230, 0] - 2) / 2
+    np.testing.assert_allclose(tamed[10:86, 6:100], free[10:86, 6:100], atol=0.1)

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from flow.interpolation.estimators import locally_weighted_affine, nadaraya_watson, robust_affine
+from flow.interpolation.estimators import (
+    kernel_weights,
+    locally_weighted_affine,
+    nadaraya_watson,
+    robust_affine,
+)
 from flow.interpolation.support import neighbour_support
 
 A = 0.7
@@ -25,7 +30,7 @@ def affine_vectors(points):
 
 def rows_by_lstsq(points, vectors, index, distance):
     """The system as written in EpicFlow: a row per neighbour times k, and four helper rows."""
-    k = np.exp(-A * distance.astype(float)) + 1e-8
+    k = np.exp(-A * distance).astype(np.float32).astype(float) + 1e-8
     centre = points[index[0]].astype(float)
     offsets = np.vstack([points[index] - centre, [[0.1, 0], [-0.1, 0], [0, 0.1], [0, -0.1]]])
     targets = np.vstack([vectors[index], np.repeat(vectors[index[:1]], 4, axis=0)])
@@ -38,7 +43,7 @@ def rows_by_lstsq(points, vectors, index, distance):
 def test_affine_fit_is_the_weighted_least_squares_of_the_rows():
     points, index, distance = neighbourhoods()
     vectors = np.random.default_rng(1).normal(size=(30, 2)).astype(np.float32) * 5
-    models = locally_weighted_affine(points, vectors, index, distance, A)
+    models = locally_weighted_affine(points, vectors, index, kernel_weights(index, distance, A))
     for m in range(30):
         np.testing.assert_allclose(
             models[m], rows_by_lstsq(points, vectors, index[m], distance[m]), rtol=1e-6, atol=1e-8
@@ -49,7 +54,7 @@ def test_nadaraya_watson_is_the_weighted_mean():
     points, index, distance = neighbourhoods()
     index[:, 9:], distance[:, 9:] = -1, np.inf
     vectors = np.random.default_rng(2).normal(size=(30, 2)).astype(np.float32)
-    models = nadaraya_watson(points, vectors, index, distance, A)
+    models = nadaraya_watson(points, vectors, index, kernel_weights(index, distance, A))
     k = np.exp(-A * distance[:, :9].astype(float)) + 1e-8
     expected = (k[..., None] * vectors[index[:, :9]]).sum(axis=1) / k.sum(axis=1)[:, None]
     np.testing.assert_allclose(models[:, :, 2], expected, rtol=1e-6)
@@ -59,7 +64,7 @@ def test_nadaraya_watson_is_the_weighted_mean():
 @pytest.mark.parametrize("estimator", [locally_weighted_affine, robust_affine])
 def test_an_affine_field_is_reproduced(estimator):
     points, index, distance = neighbourhoods()
-    models = estimator(points, affine_vectors(points), index, distance, A)
+    models = estimator(points, affine_vectors(points), index, kernel_weights(index, distance, A))
     # The helper rows pull to translation by a few parts in a million, float32 vectors round at 1e-6.
     np.testing.assert_allclose(models[:, :, :2], np.broadcast_to(FIELD[:, :2], (30, 2, 2)), atol=2e-5)
     np.testing.assert_allclose(models[:, :, 2], affine_vectors(points), atol=1e-3)
@@ -72,7 +77,9 @@ def test_robust_fit_bears_a_third_of_wrong_matches():
     vectors[wrong] += np.random.default_rng(4).normal(size=(wrong.sum(), 2)).astype(np.float32) * 60
     errors = {
         estimator: np.linalg.norm(
-            estimator(points, vectors, index, distance, 0.1)[:, :, 2] - affine_vectors(points), axis=1
+            estimator(points, vectors, index, kernel_weights(index, distance, 0.1))[:, :, 2]
+            - affine_vectors(points),
+            axis=1,
         )
         for estimator in (locally_weighted_affine, robust_affine)
     }
@@ -90,7 +97,7 @@ def test_few_and_collinear_neighbours_give_finite_models(estimator, count):
     index = -np.sort(-index[:, 1:], axis=1) if count == 1 else index
     index = np.column_stack([np.arange(count), index]).astype(np.int32)[:, :count]
     distance = np.abs(index - np.arange(count)[:, None]).astype(np.float32)
-    models = estimator(points, vectors, index, distance, A)
+    models = estimator(points, vectors, index, kernel_weights(index, distance, A))
     np.testing.assert_allclose(models[:, :, 2], 4, rtol=1e-6)
     np.testing.assert_allclose(models[:, :, :2], 0, atol=1e-6)
 
@@ -99,12 +106,16 @@ def test_support_is_the_share_that_agrees_and_the_range_of_the_near():
     points, index, distance = neighbourhoods(count=6, n=6)
     vectors = np.zeros((6, 2), np.float32)
     confidence = np.full(6, 0.8, np.float32)
-    models = nadaraya_watson(points, vectors, index, distance, A)
-    support, bounds = neighbour_support(points, vectors, confidence, index, distance, A, models)
+    models = nadaraya_watson(points, vectors, index, kernel_weights(index, distance, A))
+    support, bounds = neighbour_support(
+        points, vectors, confidence, index, kernel_weights(index, distance, A), models
+    )
     np.testing.assert_allclose(support, 0.8, rtol=1e-6)
     assert (bounds == 0).all()
     vectors[index[0, 5]] = 30
     distance[0, 5] = 1e3  # too far to have made anything of the value
-    support, bounds = neighbour_support(points, vectors, confidence, index, distance, A, models)
+    support, bounds = neighbour_support(
+        points, vectors, confidence, index, kernel_weights(index, distance, A), models
+    )
     assert bounds[0].max() == 0 and bounds[index[0, 5]].max() == 30
     assert support[0] == pytest.approx(0.8, rel=1e-5)

@@ -53,6 +53,18 @@ def test_eigen_form_is_the_form_with_two_matrices():
     )
 
 
+@pytest.mark.slow
+def test_matrix_is_the_form_with_two_matrices_at_full_size():
+    rng = np.random.default_rng(13)
+    model, mean, S_mu, S_eps = random_model(rng, 256)
+    x1, x2 = rng.normal(size=(2, 3000, 256))
+    got = model.score_matrix(mean + x1, mean + x2, dtype=np.float64)
+    for shift in (0, 1, 1234):
+        truth = quadratic_score(x1, np.roll(x2, shift, axis=0), S_mu, S_eps)
+        diagonal = got[np.arange(3000), (np.arange(3000) - shift) % 3000]
+        assert np.abs(diagonal - truth).max() < 1e-11 * np.abs(truth).max()
+
+
 def test_score_is_the_ratio_of_correlated_to_independent_normals():
     rng = np.random.default_rng(2)
     model, _, _, _ = random_model(rng, 6)

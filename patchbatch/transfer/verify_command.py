@@ -18,7 +18,6 @@ from patchbatch.transfer.joint_bayesian import JointBayesian
 from patchbatch.transfer.pairs import Pairs, check_disjoint, deal_folds, make_pairs
 from patchbatch.transfer.roc import choose_threshold, equal_error_rate, tar_at_far
 from patchbatch.transfer.scorers import Cosine, Features, Scorer, score_pairs
-from patchbatch.transfer.siamese import SiameseSettings, SiameseVerifier
 from patchbatch.transfer.verification import Verification, cross_validate, verify_splits
 from patchbatch.transfer.verify_files import (
     FeatureSet,
@@ -139,6 +138,9 @@ def _fit(arguments: argparse.Namespace, kind: str, features: Features, labels: I
     if kind == "cosine":
         return Cosine(features.mean(axis=0))
     if kind == "siamese":
+        # torch takes seconds to import, and nothing else here needs it.
+        from patchbatch.transfer.siamese import SiameseSettings, SiameseVerifier  # noqa: PLC0415
+
         settings = SiameseSettings(loss=arguments.loss, seed=arguments.seed)
         return SiameseVerifier(settings).fit(features, labels)
     model = JointBayesian(arguments.method, rank=arguments.rank, shrinkage=arguments.shrinkage)

@@ -236,4 +236,4 @@ def _check_columns(path: FilePath, table: Integers, numbers: list[int], rows: in
         raise PatchBatchError(f"{path}: line {line} names a row that is not one of the {rows}; count from 0")
     if table.shape[1] > 2 and not np.isin(table[:, 2], (0, 1)).all():
         line = numbers[int(np.argmin(np.isin(table[:, 2], (0, 1))))]
-        raise PatchBatchError(f"{path}: line {line} has {_PAIR_COLUMNS.split(',')[2]}")
+        raise PatchBatchError(f"{path}: line {line} says neither 1 for same nor 0 for not; use 1 and 0")

@@ -10,6 +10,7 @@ from benchmarks import (
     ablation_command,
     descriptors_command,
     epic_command,
+    faces_command,
     flow_command,
     training_command,
     transfer_command,
@@ -24,6 +25,7 @@ COMMANDS = (
     ablation_command,
     training_command,
     transfer_command,
+    faces_command,
 )
 
 

@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from benchmarks.environment import describe_environment
 from benchmarks.metrics import endpoint_error, is_outlier
 from flow.interpolation import PRESETS as INTERPOLATION
-from flow.interpolation import InterpolationSettings, interpolate
+from flow.interpolation import ROBUST_PRESETS, InterpolationSettings, interpolate
 from flow.matching.matches import Matches
-from flow.pipeline import PRESETS as OWN
 from flow.refinement import PRESETS as REFINEMENT
-from flow.refinement import RefinementSettings, refine
+from flow.refinement import TRUSTING_PRESETS, RefinementSettings, refine
 from patchbatch.data.images import load_image
 from patchbatch.data.layouts import Truth, find_all_pairs, load_truth
 from patchbatch.data.matches_io import read_matches
@@ -29,7 +28,11 @@ FIGURES = "figures.json"
 # The flow of the original program before and after its variational step.
 FLOW_FILES = {False: "flow_epic_novar.npz", True: "flow_epic.npz"}
 FOLDER, FRAMES = "epic_reference", "flow"
-_REFINEMENTS = {"original": REFINEMENT, "own": {name: preset.refinement for name, preset in OWN.items()}}
+_REFINEMENTS = {
+    "original": REFINEMENT,
+    "own": TRUSTING_PRESETS,
+    "fast": dict.fromkeys(REFINEMENT, RefinementSettings(method="opencv")),
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class EpicBenchmark:
     edges
         `"given"`, the map that the original was given, or `"gradient"`.
     refinement
-        `"original"` or `"own"`; `"auto"` is own for the robust estimator, else original.
+        `"original"`, `"own"` or `"fast"` (OpenCV's); `"auto"` is own for the robust estimator, else original.
     refine
         False leaves the rows with refinement out.
     """
@@ -196,7 +199,7 @@ def stage_settings(benchmark: EpicBenchmark, preset: str) -> tuple[Interpolation
     """Return the settings of both stages for a pair whose data set has this preset."""
     name = preset if benchmark.preset == "auto" else benchmark.preset
     own = benchmark.estimator == "robust"
-    interpolation = OWN[name].interpolation if own else INTERPOLATION[name]
+    interpolation = ROBUST_PRESETS[name] if own else INTERPOLATION[name]
     interpolation = replace(interpolation, estimator=benchmark.estimator)
     kind = ("own" if own else "original") if benchmark.refinement == "auto" else benchmark.refinement
     return interpolation, _REFINEMENTS[kind][name]
@@ -207,11 +210,11 @@ def _compare(pair: ReferencePair, benchmark: EpicBenchmark) -> list[dict[str, An
     interpolation, refinement = stage_settings(benchmark, pair.preset)
     edges = pair.edges if benchmark.edges == "given" else None
     clock = _Clock()
-    flow, _ = interpolate(pair.matches, pair.image1, edges, interpolation)
+    flow, confidence = interpolate(pair.matches, pair.image1, edges, interpolation)
     rows = [_row(pair, False, flow, clock.read())]
     if benchmark.refine:
         clock.resume()
-        flow = refine(flow, pair.image1, pair.image2, refinement)
+        flow = refine(flow, pair.image1, pair.image2, refinement, confidence)
         rows.append(_row(pair, True, flow, clock.read()))
     return rows
 

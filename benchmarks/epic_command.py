@@ -11,7 +11,7 @@ from patchbatch.errors import PatchBatchError
 ESTIMATORS = ("affine", "nadaraya-watson", "robust")
 PRESETS = ("auto", "default", "kitti", "sintel", "middlebury")
 EDGES = ("given", "gradient")
-REFINEMENTS = ("auto", "original", "own")
+REFINEMENTS = ("auto", "original", "own", "fast")
 
 DESCRIPTION = """\
 Interpolate the matches that the original program was given, compare with its flow and with the ground truth:
@@ -19,8 +19,8 @@ a table on stdout, everything with --json. By default this is the reproduction o
 ESTIMATOR_HELP = """\
 local models: affine (the original's, default), nadaraya-watson (its -nw), robust (this project's settings)"""
 REFINEMENT_HELP = """\
-after the interpolation: original (EpicFlow's), own (this project's); auto is own for the estimator
-robust, else original"""
+after the interpolation: original (EpicFlow's), own (this project's), fast (OpenCV's); auto is own for
+the estimator robust, else original"""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

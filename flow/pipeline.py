@@ -16,8 +16,7 @@ from torch import Tensor
 from flow.interpolation import ROBUST_PRESETS, InterpolationSettings, interpolate
 from flow.matching import Matches, MatchingSettings, match
 from flow.meter import Meter, StageCost
-from flow.refinement import PRESETS as REFINEMENT
-from flow.refinement import RefinementSettings, refine
+from flow.refinement import TRUSTING_PRESETS, RefinementSettings, refine
 from patchbatch.data.images import as_float, read_image, to_grey
 from patchbatch.descriptors.describe import describe_pyramid
 from patchbatch.descriptors.network import PatchNet, flops_per_patch, flops_per_pixel
@@ -38,7 +37,7 @@ class Preset:
 
 PRESETS = MappingProxyType(
     {
-        name: Preset(ROBUST_PRESETS[name], REFINEMENT[name])
+        name: Preset(ROBUST_PRESETS[name], TRUSTING_PRESETS[name])
         for name in ("default", "kitti", "sintel", "middlebury")
     }
 )
@@ -92,6 +91,7 @@ def estimate_flow(
     interpolate: bool = True,
     refine: bool = True,
     seed: int = 0,
+    edges: NDArray[np.float32] | None = None,
     keep_stages: bool = False,
     matching: MatchingSettings | None = None,
     interpolation: InterpolationSettings | None = None,
@@ -117,6 +117,8 @@ def estimate_flow(
         False: leave the variational step out.
     seed
         Of the matcher's random search; the same seed gives the same flow on the same machine.
+    edges
+        `(H, W)` float32 in [0, 1], strength of motion borders in image 1; None takes `gradient_edges`.
     keep_stages
         Keep what each stage made, and the descriptors.
     matching, interpolation, refinement
@@ -156,13 +158,12 @@ def estimate_flow(
     result, confidence = stages["matches"], _sparse_confidence(matches, first.shape[:2])
     if interpolate:
         with meter.stage("interpolate"):
-            flow, confidence = _interpolate(
-                matches, first, settings=interpolation or PRESETS[preset].interpolation
-            )
+            chosen = interpolation or PRESETS[preset].interpolation
+            flow, confidence = _interpolate(matches, first, edges, chosen)
         result = stages["interpolated"] = (flow, np.ones(flow.shape[:2], np.bool_))
     if interpolate and refine:
         with meter.stage("refine"):
-            flow = _refine(result[0], first, second, refinement or PRESETS[preset].refinement)
+            flow = _refine(result[0], first, second, refinement or PRESETS[preset].refinement, confidence)
         result = stages["refined"] = (flow, result[1])
     return FlowResult(
         *result, confidence, matches, meter.seconds(), meter.costs,

@@ -7,7 +7,7 @@ import numba
 import numpy as np
 import pytest
 
-from flow.refinement import PRESETS, RefinementSettings, refine
+from flow.refinement import METHODS, PRESETS, RefinementSettings, refine
 from patchbatch.errors import PatchBatchError
 
 
@@ -172,3 +172,68 @@ def test_malformed_input_is_named():
         RefinementSettings(omega=2)
     with pytest.raises(PatchBatchError, match="alpha"):
         RefinementSettings(alpha=-1)
+    with pytest.raises(PatchBatchError, match="magic"):
+        RefinementSettings(method="magic")
+    with pytest.raises(PatchBatchError, match="trust"):
+        RefinementSettings(trust=1.5)
+    with pytest.raises(PatchBatchError, match="confidence"):
+        refine(flow, image, image, None, np.ones((2, 2), np.float32))
+
+
+def grainy_pair(u, v):
+    """As `pair`, of smoothed noise, whose gradients are steep enough for OpenCV's weights."""
+    noise = cv2.GaussianBlur(np.random.default_rng(5).random((48, 64)).astype(np.float32), (0, 0), 1.5)
+    image = cv2.normalize(noise, None, 0, 1, cv2.NORM_MINMAX)
+    shift = np.array([[1, 0, u], [0, 1, v]], np.float32)
+    moved = cv2.warpAffine(image, shift, (64, 48), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return image, np.clip(moved, 0, 1)
+
+
+def test_pixels_without_trust_are_left_alone():
+    image1, image2 = grainy_pair(0.6, -0.4)
+    confidence = np.ones((48, 64), np.float32)
+    confidence[:, 40:] = 0.1
+    for method in METHODS:
+        settings = RefinementSettings(trust=0.5, method=method)
+        refined = refine(constant(0, 0), image1, image2, settings, confidence)
+        assert not refined[:, 40:].any()
+        error = np.linalg.norm(refined - constant(0.6, -0.4), axis=2)[8:40, 8:30]
+        assert error.mean() < 0.8 * np.hypot(0.6, 0.4)
+
+
+def test_data_of_pixels_without_trust_do_not_count():
+    image1, image2 = pair(0.6, -0.4)
+    hidden = np.zeros((48, 64), np.float32)
+    blind = refine(constant(0.2, 0), image1, image2, RefinementSettings(data_trust=0.5), hidden)
+    np.testing.assert_allclose(blind, constant(0.2, 0), atol=1e-6)
+    hidden[20:28] = 1
+    seen = refine(constant(0.2, 0), image1, image2, RefinementSettings(data_trust=0.5), hidden)
+    assert abs(seen[20:28, 8:-8, 0].mean() - 0.6) < 0.2
+
+
+def test_full_trust_changes_nothing():
+    image1, image2 = pair(0.6, -0.4)
+    settings = RefinementSettings(trust=0.5, data_trust=0.5)
+    held = refine(constant(0, 0), image1, image2, settings, np.ones((48, 64), np.float32))
+    np.testing.assert_array_equal(held, refine(constant(0, 0), image1, image2))
+
+
+@pytest.mark.parametrize("channels", [None, 3])
+def test_opencv_finds_a_shift_and_leaves_the_input_alone(channels):
+    images = grainy_pair(0.6, -0.4)
+    if channels:
+        images = tuple(np.repeat(i[..., None], channels, axis=2) for i in images)
+    start = np.array(constant(0, 0))
+    settings = RefinementSettings(method="opencv")
+    refined = refine(start, *images, settings)
+    error = np.linalg.norm(refined - constant(0.6, -0.4), axis=2)[8:-8, 8:-8]
+    assert error.mean() < 0.75 * np.hypot(0.6, 0.4)  # its smoothness is strong: it takes small steps
+    assert not start.any()
+    np.testing.assert_array_equal(refined, refine(start, *images, settings))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 2), (3, 5)])
+def test_opencv_bears_the_smallest_images(shape):
+    image1, image2 = np.random.default_rng(0).random((2, *shape)).astype(np.float32)
+    refined = refine(np.zeros((*shape, 2), np.float32), image1, image2, RefinementSettings(method="opencv"))
+    assert refined.shape == (*shape, 2) and np.isfinite(refined).all()

@@ -1,0 +1,232 @@
+"""Seconds, memory and share of the machine's limit, stage by stage and size by size."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numba
+import torch
+
+from benchmarks.environment import describe_environment
+from benchmarks.speed_stages import WORKS, Subject, Work, refusal
+from flow.meter import Meter
+from patchbatch.devices import resolve_device
+from patchbatch.zoo import load_model
+
+STATUS = Path("/proc/self/status")
+# Sides of the square matrices whose product is the machine's limit.
+PRODUCT_CPU, PRODUCT_DEVICE = 2048, 8192
+WARM_UP_SIZE = (96, 64)
+PLOT_STAGE = "describe-and-match"
+# 4:3 frames of 0.1 to 8 megapixels.
+PLOT_SIZES = ((368, 276), (576, 432), (816, 612), (1152, 864), (1632, 1224), (2312, 1734), (3264, 2448))
+
+
+@dataclass(frozen=True)
+class SpeedSettings:
+    """What is timed.
+
+    Attributes
+    ----------
+    stages, models, sizes
+        Names, names or weights files, and (width, height) in px; a row for each combination.
+    repeats
+        Timed runs of a row.
+    limit
+        Arithmetic of one run in FLOP; 0: none.
+    device
+        See `patchbatch.devices`.
+    plot
+        Whether description and matching are timed from 0.1 to 8 megapixels as well.
+    """
+
+    stages: tuple[str, ...]
+    models: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]  # px
+    repeats: int = 3
+    limit: float = 1e12  # FLOP
+    device: str = "cpu"
+    plot: bool = False
+
+
+class Limit:
+    """The machine's own matrix product in a number type, timed between the runs it is compared with."""
+
+    def __init__(self, dtype: torch.dtype, device: torch.device):
+        side = PRODUCT_CPU if device.type == "cpu" else PRODUCT_DEVICE
+        generator = torch.Generator().manual_seed(0)
+        self.matrix = torch.rand(side, side, generator=generator).to(device, dtype)
+        self.device = device
+        self.rates: list[float] = []  # GFLOP/s
+        timed(self._product, device)  # the first run of a number type prepares the library
+
+    def measure(self) -> float:
+        """Time one product -> GFLOP/s."""
+        rate = 2 * len(self.matrix) ** 3 / timed(self._product, self.device) / 1e9
+        self.rates.append(rate)
+        return rate
+
+    def _product(self) -> torch.Tensor:
+        return self.matrix @ self.matrix
+
+
+def run(settings: SpeedSettings) -> dict[str, Any]:
+    """Time the rows; return {"rows", "peak-GFLOPs", "environment"}.
+
+    A row holds "stage", "model", "size" (width, height), "seconds" (median, of the whole image),
+    "share-of-peak" (None where the arithmetic is not known), "extra-MB" (peak beyond what was held before,
+    results included; None where the system does not tell), "part" (share of the arithmetic that was run), or
+    "refused" with the reason and no figures. "peak-GFLOPs" is the best matrix product of the run by type.
+    """
+    device = resolve_device(settings.device)
+    # Compiled loops and matrix products on the same number of cores.
+    numba.set_num_threads(min(torch.get_num_threads(), numba.get_num_threads()))
+    precise = torch.float16 if device.type == "cuda" else torch.bfloat16
+    limits = {dtype: Limit(dtype, device) for dtype in (torch.float32, precise)}
+    rows: list[dict[str, Any]] = []
+    for model in settings.models if set(settings.stages) - {"jb"} else ():
+        rows += _rows_of_model(model, settings, device, limits)
+    if settings.plot:
+        rows += _plot_rows(settings, device, limits)
+    if "jb" in settings.stages:
+        from benchmarks.speed_jb import measure  # noqa: PLC0415 - only where it is asked for
+
+        rows += [{"stage": "jb", **row} for row in measure(settings.repeats)]
+    for limit in limits.values():
+        limit.measure()
+    peaks = {str(dtype).removeprefix("torch."): max(limit.rates) for dtype, limit in limits.items()}
+    return {"rows": rows, "peak-GFLOPs": peaks, "environment": describe_environment(str(device))}
+
+
+def format_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the rows as a Markdown table, other figures than the common ones by name."""
+    lines = [
+        "| stage | model | size | seconds | share of peak | extra MB | |",
+        "| --- | --- | --- | ---: | ---: | ---: | --- |",
+    ]
+    for row in rows:
+        size = "x".join(str(side) for side in row.get("size") or ())
+        figures = [
+            "" if row.get(name) is None else form.format(row[name])
+            for name, form in (("seconds", "{:.3g}"), ("share-of-peak", "{:.2f}"), ("extra-MB", "{:.0f}"))
+        ]
+        lines.append(
+            f"| {row['stage']} | {row.get('model') or ''} | {size} | {' | '.join(figures)} | {_remark(row)} |"
+        )
+    return "\n".join(lines)
+
+
+def _remark(row: dict[str, Any]) -> str:
+    if "refused" in row:
+        return f"refused: {row['refused']}"
+    if row.get("part", 1.0) < 1:
+        return f"{100 * row['part']:.2g} % of it run"
+    common = ("stage", "model", "size", "seconds", "share-of-peak", "extra-MB", "part")
+    others = {name: value for name, value in row.items() if name not in common}
+    return ", ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in others.items()
+    )
+
+
+Limits = dict[torch.dtype, Limit]
+
+
+def _rows_of_model(
+    model: str, settings: SpeedSettings, device: torch.device, limits: Limits
+) -> list[dict[str, Any]]:
+    net = load_model(model, str(device))
+    stages = [stage for stage in settings.stages if stage != "jb"]
+    for stage in stages:  # compiles the loops and fills the caches of libraries
+        WORKS[stage](Subject(net, WARM_UP_SIZE, settings.limit)).run()
+    rows = []
+    for size in settings.sizes:
+        subject = Subject(net, size, settings.limit)
+        rows += [_row(stage, model, subject, settings.repeats, limits) for stage in stages]
+    return rows
+
+
+def _plot_rows(settings: SpeedSettings, device: torch.device, limits: Limits) -> list[dict[str, Any]]:
+    model = settings.models[0]
+    net = load_model(model, str(device))
+    WORKS[PLOT_STAGE](Subject(net, WARM_UP_SIZE, settings.limit)).run()
+    return [
+        _row(PLOT_STAGE, model, Subject(net, size, settings.limit), settings.repeats, limits)
+        for size in PLOT_SIZES
+    ]
+
+
+def _row(stage: str, model: str, subject: Subject, repeats: int, limits: Limits) -> dict[str, Any]:
+    row: dict[str, Any] = {"stage": stage, "model": model, "size": list(subject.size)}
+    nothing = {"seconds": None, "share-of-peak": None, "extra-MB": None}
+    reason = refusal(subject, stage)
+    if reason is not None:
+        return row | nothing | {"refused": reason}
+    if sys.stderr.isatty():
+        print(f"{stage} {model} {subject.size[0]}x{subject.size[1]}", file=sys.stderr)
+    try:
+        return row | _figures(WORKS[stage](subject), subject, repeats, limits)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        return row | nothing | {"refused": f"out of memory: {str(error).splitlines()[0]}"}
+
+
+def _figures(work: Work, subject: Subject, repeats: int, limits: Limits) -> dict[str, Any]:
+    limit = limits.get(subject.dtype, limits[torch.float32])
+    extra = extra_mb(work.run, subject.device)  # warms up as well
+    seconds, products = [], []
+    for _ in range(repeats):
+        products.append(limit.measure())
+        seconds.append(timed(work.run, subject.device))
+    median = statistics.median(seconds)
+    share = None
+    if work.flop is not None:
+        share = work.flop / median / 1e9 / statistics.median(products)
+    return {"seconds": median / work.part, "share-of-peak": share, "extra-MB": extra, "part": work.part}
+
+
+def timed(run: Callable[[], object], device: torch.device) -> float:
+    """Return the wall time of a call in seconds, with all that it started on the device."""
+    _wait(device)
+    start = time.perf_counter()
+    run()
+    _wait(device)
+    return time.perf_counter() - start
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def extra_mb(run: Callable[[], object], device: torch.device) -> float | None:
+    """Return the peak memory of a call in MB beyond what was held before it, on a GPU that of the GPU.
+
+    None where the system does not tell.
+    """
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        run()
+        return (torch.cuda.max_memory_allocated(device) - before) / 2**20
+    held = _resident_mb()
+    meter = Meter(per_stage_memory=True)
+    with meter.stage("run") as cost:
+        run()
+    return None if held is None else max(0.0, cost.peak_mb - held)
+
+
+def _resident_mb() -> float | None:
+    """MB of this process in memory now (Linux)."""
+    try:
+        for line in STATUS.read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmRSS"):
+                return int(line.split()[1]) / 1024
+    except OSError:  # another system
+        pass
+    return None

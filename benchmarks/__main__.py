@@ -12,6 +12,7 @@ from benchmarks import (
     epic_command,
     faces_command,
     flow_command,
+    speed_command,
     training_command,
     transfer_command,
 )
@@ -23,6 +24,7 @@ COMMANDS = (
     descriptors_command,
     epic_command,
     ablation_command,
+    speed_command,
     training_command,
     transfer_command,
     faces_command,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.environment import describe_environment
 from benchmarks.metrics import endpoint_error, is_outlier
-from flow.interpolation import PRESETS as INTERPOLATION
-from flow.interpolation import ROBUST_PRESETS, InterpolationSettings, interpolate
+from flow.interpolation import InterpolationSettings, interpolate, interpolation_settings
 from flow.matching.matches import Matches
 from flow.refinement import PRESETS as REFINEMENT
 from flow.refinement import TRUSTING_PRESETS, RefinementSettings, refine
@@ -199,10 +198,8 @@ def stage_settings(benchmark: EpicBenchmark, preset: str) -> tuple[Interpolation
     """Return the settings of both stages for a pair whose data set has this preset."""
     name = preset if benchmark.preset == "auto" else benchmark.preset
     own = benchmark.estimator == "robust"
-    interpolation = ROBUST_PRESETS[name] if own else INTERPOLATION[name]
-    interpolation = replace(interpolation, estimator=benchmark.estimator)
     kind = ("own" if own else "original") if benchmark.refinement == "auto" else benchmark.refinement
-    return interpolation, _REFINEMENTS[kind][name]
+    return interpolation_settings(benchmark.estimator, name), _REFINEMENTS[kind][name]
 
 
 def _compare(pair: ReferencePair, benchmark: EpicBenchmark) -> list[dict[str, Any]]:

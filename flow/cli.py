@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patchbatch import PatchBatchError, __version__
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from flow.meter import StageCost
     from flow.pipeline import FlowResult
 
@@ -100,6 +104,24 @@ def _add_choices(group: argparse._ArgumentGroup) -> None:
         choices=("default", "kitti", "sintel", "middlebury"),
         default="default",
         help="settings of interpolation and refinement (default: %(default)s)",
+    )
+    group.add_argument(
+        "--estimator",
+        choices=("robust", "affine", "nadaraya-watson"),
+        default="robust",
+        help="local models of the interpolation: robust (default), or EpicFlow's own with its settings",
+    )
+    group.add_argument(
+        "--refinement",
+        choices=("variational", "opencv"),
+        help="variational, or the quicker one of OpenCV (default: the preset's)",
+    )
+    group.add_argument(
+        "--edges",
+        type=Path,
+        metavar="FILE",
+        help="motion borders of IMG1: raw float32 as EpicFlow reads it, .npy, or an image "
+        "(default: from the gradient)",
     )
     group.add_argument(
         "--device",
@@ -208,8 +230,12 @@ def _prepare_demo(arguments: argparse.Namespace) -> None:
 
 
 def _estimate(arguments: argparse.Namespace) -> FlowResult:
-    from flow.pipeline import estimate_flow  # noqa: PLC0415 - see the top of this file
+    from flow.interpolation import interpolation_settings  # noqa: PLC0415 - see the top of this file
+    from flow.pipeline import PRESETS, estimate_flow  # noqa: PLC0415
 
+    refinement = PRESETS[arguments.preset].refinement
+    if arguments.refinement is not None:
+        refinement = replace(refinement, method=arguments.refinement)
     show = sys.stderr.isatty() and not arguments.quiet
     return estimate_flow(
         arguments.images[0],
@@ -221,10 +247,24 @@ def _estimate(arguments: argparse.Namespace) -> FlowResult:
         interpolate=not arguments.no_interpolate,
         refine=not arguments.no_refine,
         seed=arguments.seed,
+        edges=_read_edges(arguments),
+        interpolation=interpolation_settings(arguments.estimator, arguments.preset),
+        refinement=refinement,
         keep_stages=arguments.save_stages is not None,
         on_stage=_show_stage if show else None,
         per_stage_memory=arguments.explain,
     )
+
+
+def _read_edges(arguments: argparse.Namespace) -> NDArray[np.float32] | None:
+    """Return the edge map; a raw one does not tell its size, so the first image does."""
+    if arguments.edges is None:
+        return None
+    from patchbatch.data.images import read_image  # noqa: PLC0415 - see the top of this file
+    from patchbatch.data.matches_io import read_edges  # noqa: PLC0415
+
+    height, width = read_image(arguments.images[0]).shape[:2]
+    return read_edges(arguments.edges, (height, width))
 
 
 def _show_stage(name: str, cost: StageCost) -> None:

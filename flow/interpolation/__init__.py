@@ -2,7 +2,12 @@
 
 from flow.interpolation.edges import gradient_edges, saliency
 from flow.interpolation.epic import interpolate
-from flow.interpolation.settings import PRESETS, ROBUST_PRESETS, InterpolationSettings
+from flow.interpolation.settings import (
+    PRESETS,
+    ROBUST_PRESETS,
+    InterpolationSettings,
+    interpolation_settings,
+)
 
 __all__ = [
     "PRESETS",
@@ -10,5 +15,6 @@ __all__ = [
     "InterpolationSettings",
     "gradient_edges",
     "interpolate",
+    "interpolation_settings",
     "saliency",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from patchbatch.errors import PatchBatchError
@@ -105,3 +105,28 @@ ROBUST_PRESETS = MappingProxyType(
 Where edges are mostly texture (KITTI's roads) a high floor and a slow decay let a match speak across them;
 where they part motions (Sintel) the opposite is better. Chosen on the three pairs of the EpicFlow reference.
 """
+
+
+def interpolation_settings(estimator: str, preset: str) -> InterpolationSettings:
+    """Return the settings that belong to an estimator on one kind of images.
+
+    Parameters
+    ----------
+    estimator
+        `"robust"` comes with the project's settings, `"affine"` and `"nadaraya-watson"` with EpicFlow's.
+    preset
+        `"default"`, `"kitti"`, `"sintel"` or `"middlebury"`.
+
+    Raises
+    ------
+    PatchBatchError
+        For an unknown name.
+
+    Examples
+    --------
+    >>> interpolation_settings("affine", "middlebury").neighbours
+    65
+    """
+    if preset not in PRESETS:
+        raise PatchBatchError(f"no preset is called {preset!r}; use one of {', '.join(PRESETS)}")
+    return replace((ROBUST_PRESETS if estimator == "robust" else PRESETS)[preset], estimator=estimator)

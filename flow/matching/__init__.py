@@ -7,6 +7,7 @@ from flow.matching.filtering import remove_small_islands, two_way_check, two_way
 from flow.matching.matcher import MatchingSettings, match
 from flow.matching.matches import Matches
 from flow.matching.seeds import SeedField
+from flow.matching.semiglobal import SemiGlobalSettings, match_semiglobal
 
 __all__ = [
     "CoarseToFineSettings",
@@ -16,9 +17,11 @@ __all__ = [
     "MatchingSettings",
     "NearestNeighbours",
     "SeedField",
+    "SemiGlobalSettings",
     "match",
     "match_confidence",
     "match_pyramids",
+    "match_semiglobal",
     "nearest_neighbours",
     "remove_small_islands",
     "two_way_check",

@@ -17,7 +17,10 @@ from flow.matching.exact import ExactSettings, nearest_neighbours
 from flow.matching.filtering import remove_small_islands, two_way_error
 from flow.matching.matches import Matches
 from flow.matching.seeds import SeedField, neighbour_indices, seed_grid
+from flow.matching.semiglobal import SemiGlobalSettings, match_semiglobal
 from patchbatch.errors import PatchBatchError
+
+METHODS = ("coarse-to-fine", "semi-global", "exact")
 
 Descriptors = torch.Tensor | Sequence[torch.Tensor]
 
@@ -29,10 +32,10 @@ class MatchingSettings:
     Attributes
     ----------
     method
-        "coarse-to-fine" needs a pyramid for each image; "exact" takes the nearest neighbour, of the first
-        level if there are several.
-    coarse_to_fine, exact
-        Settings of the two searches.
+        "coarse-to-fine" and "semi-global" need a pyramid for each image; "exact" takes the nearest
+        neighbour, of the first level if there are several.
+    coarse_to_fine, semiglobal, exact
+        Settings of the searches.
     exact_step
         Pixels between the pixels of image 1 whose exact matches are kept; 1 keeps every pixel.
     check_threshold
@@ -44,8 +47,9 @@ class MatchingSettings:
         seeds, so that a small image keeps its matches.
     """
 
-    method: Literal["coarse-to-fine", "exact"] = "coarse-to-fine"
+    method: Literal["coarse-to-fine", "semi-global", "exact"] = "coarse-to-fine"
     coarse_to_fine: CoarseToFineSettings = field(default_factory=CoarseToFineSettings)
+    semiglobal: SemiGlobalSettings = field(default_factory=SemiGlobalSettings)
     exact: ExactSettings = field(default_factory=ExactSettings)
     exact_step: int = 3  # px
     check_threshold: float = 1.5  # px
@@ -54,8 +58,8 @@ class MatchingSettings:
     smallest_island: int = 50  # seeds
 
     def __post_init__(self) -> None:
-        if self.method not in ("coarse-to-fine", "exact"):
-            raise PatchBatchError(f"method is {self.method!r}; give 'coarse-to-fine' or 'exact'")
+        if self.method not in METHODS:
+            raise PatchBatchError(f"method is {self.method!r}; give one of {', '.join(METHODS)}")
         if self.exact_step < 1:
             raise PatchBatchError(f"exact_step is {self.exact_step} px; give 1 or more")
         for name in ("check_threshold", "check_reach", "island_tolerance", "smallest_island"):
@@ -95,14 +99,20 @@ def match(
     """
     settings = settings or MatchingSettings()
     dense = match_both_ways(descriptors1, descriptors2, settings)
+    keep, confidence = judge(dense, settings)
+    forward = dense.forward
+    points = forward.points[keep]
+    return Matches(points, points + forward.vectors[keep], forward.cost[keep], confidence[keep])
+
+
+def judge(dense: DenseMatches, settings: MatchingSettings) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Say of every seed of image 1 whether its match is believed, and how far: `(G, W)` bool, float32."""
     forward = dense.forward
     error = two_way_error(forward, dense.backward, settings.check_reach)
     keep = np.isfinite(forward.cost) & (error <= settings.check_threshold)
     smallest = min(settings.smallest_island, keep.size // 10)
     keep = remove_small_islands(forward.vectors, keep, settings.island_tolerance, smallest)
-    confidence = match_confidence(forward.cost, forward.second_cost, error)
-    points = forward.points[keep]
-    return Matches(points, points + forward.vectors[keep], forward.cost[keep], confidence[keep])
+    return keep, match_confidence(forward.cost, forward.second_cost, error)
 
 
 def match_both_ways(
@@ -110,12 +120,14 @@ def match_both_ways(
 ) -> DenseMatches:
     """Search both ways by the method of the settings; nothing is checked yet. Arguments as for `match`."""
     single = isinstance(descriptors1, torch.Tensor), isinstance(descriptors2, torch.Tensor)
+    if settings.method != "exact" and any(single):
+        raise PatchBatchError(
+            f"{settings.method} matching needs a list of levels for each image; give those or method 'exact'"
+        )
     if settings.method == "coarse-to-fine":
-        if any(single):
-            raise PatchBatchError(
-                "coarse-to-fine matching needs a list of levels for each image; give those or method 'exact'"
-            )
         return match_pyramids(list(descriptors1), list(descriptors2), settings.coarse_to_fine)
+    if settings.method == "semi-global":
+        return match_semiglobal(list(descriptors1), list(descriptors2), settings.semiglobal)
     return _match_exactly(_finest(descriptors1), _finest(descriptors2), settings)
 
 

@@ -12,6 +12,7 @@ from benchmarks import (
     epic_command,
     faces_command,
     flow_command,
+    matching_command,
     speed_command,
     training_command,
     transfer_command,
@@ -22,6 +23,7 @@ from patchbatch.errors import PatchBatchError
 COMMANDS = (
     flow_command,
     descriptors_command,
+    matching_command,
     epic_command,
     ablation_command,
     speed_command,

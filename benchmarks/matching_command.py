@@ -1,0 +1,143 @@
+"""`python -m benchmarks matching`: ways to match the same descriptors, and how sure the matches are."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from patchbatch.errors import PatchBatchError
+
+if TYPE_CHECKING:
+    from benchmarks.matching import MatchingBenchmark
+
+# Said again here because the modules that define them take a second to import, which --help should not.
+DATASETS = ("kitti2015", "kitti2012", "sintel-final", "sintel-clean", "middlebury", "chairs")
+METHODS = (
+    "coarse-to-fine",
+    "semi-global",
+    "exact-global",
+    "exact-windowed",
+    "patchmatch",
+    "patchmatch-converged",
+)
+# What takes about a quarter of an hour for 15 pairs on two cores.
+DEFAULT_METHODS = tuple(name for name in METHODS if name != "exact-windowed")
+
+DESCRIPTION = """\
+Compare ways to match on pairs with true flow: all methods get the same descriptors and answer for the
+pixels of a 3-px grid of image 1. A table per data set on stdout; means over its pairs."""
+FIGURES_HELP = """\
+figures (percent; check "none" takes every match, "two-way" those that the matching stage believes, ">= T"
+those of the default method with at least that confidence, T such that 66 % of the grid on KITTI and 90 %
+elsewhere have one):
+  coverage    grid points with a match, of all
+  wrong>3px   matches more than 3 px from the truth, of those with known truth, hidden pixels included
+  wrong>1px   the same for 1 px
+  seen-...    the same three, of grid points with known truth that both images show
+  describe    seconds to describe both images at all levels
+  match       seconds to match both ways"""
+FIT_HELP = """\
+fit the confidence of the default method to these pairs; prints the line for flow/matching/confidence.py"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the sub-command and its arguments."""
+    parser = commands.add_parser(
+        "matching",
+        help="ways to match the same descriptors; the confidence of matches",
+        description=DESCRIPTION,
+        epilog=FIGURES_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("root", metavar="ROOT", help="the folder that holds the data sets")
+    parser.add_argument(
+        "--dataset",
+        nargs="+",
+        action="extend",
+        choices=DATASETS,
+        metavar="DATASET",
+        help=f"{', '.join(DATASETS)}; default all there are",
+    )
+    parser.add_argument(
+        "--limit", type=_positive, metavar="N", help="only the first N pairs of each data set"
+    )
+    parser.add_argument("--model", default="compact", metavar="NAME|FILE", help="network (compact)")
+    parser.add_argument(
+        "--method",
+        nargs="+",
+        action="extend",
+        choices=METHODS,
+        metavar="METHOD",
+        help=f"{', '.join(METHODS)}; default {' '.join(DEFAULT_METHODS)}",
+    )
+    parser.add_argument("--fit-confidence", action="store_true", help=FIT_HELP)
+    parser.add_argument("--json", metavar="FILE", help="write all figures, also of every pair, to FILE")
+    parser.add_argument(
+        "--reliability",
+        metavar="FILE",
+        help="draw the share within 3 px against the confidence into FILE, a .png (matplotlib)",
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
+    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
+    parser.set_defaults(run=run)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not a positive number")
+    return number
+
+
+def settings_of(arguments: argparse.Namespace) -> MatchingBenchmark:
+    """Turn parsed arguments into the settings of the runner."""
+    from benchmarks.matching import MatchingBenchmark  # noqa: PLC0415 (slow to import: see run)
+
+    return MatchingBenchmark(
+        root=arguments.root,
+        datasets=tuple(arguments.dataset or ()),
+        model=arguments.model,
+        methods=tuple(arguments.method or DEFAULT_METHODS),
+        limit=arguments.limit,
+        fit=arguments.fit_confidence,
+        device=arguments.device,
+        precision=arguments.precision,
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the benchmark, print its tables and write its files.
+
+    Raises
+    ------
+    PatchBatchError
+        For anything the user can mend.
+    """
+    # Imported after the arguments are known to be right, so that --help and usage errors are quick.
+    from benchmarks import matching, matching_report, table  # noqa: PLC0415
+
+    _check_outputs(arguments)
+    settings = settings_of(arguments)
+    report, judged = matching.run(settings)
+    print(matching_report.format_tables(report["rows"]))
+    if settings.fit:
+        print("\n" + matching_report.format_fit(report["confidence"]))
+    if arguments.json is not None:
+        table.write_json(arguments.json, report)
+    if arguments.reliability is not None:
+        matching_report.write_reliability(arguments.reliability, judged)
+    return 0
+
+
+def _check_outputs(arguments: argparse.Namespace) -> None:
+    """Refuse before the run, which takes minutes, what would fail after it."""
+    from benchmarks.matching_report import require_matplotlib  # noqa: PLC0415 (imports numpy)
+
+    for file in (arguments.json, arguments.reliability):
+        if file is not None and not Path(file).absolute().parent.is_dir():
+            raise PatchBatchError(f"no folder for {file}: make it first, the run takes minutes")
+    if arguments.reliability is not None:
+        if Path(arguments.reliability).suffix.lower() != ".png":
+            raise PatchBatchError(f"{arguments.reliability}: the picture is a .png; give it that suffix")
+        require_matplotlib()

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 
 from benchmarks.environment import describe_environment
 from benchmarks.metrics import endpoint_error, is_outlier
-from flow.interpolation import InterpolationSettings, interpolate, interpolation_settings
+from flow.interpolation import (
+    InterpolationSettings,
+    gradient_edges,
+    interpolate,
+    interpolation_settings,
+)
+from flow.interpolation.edge_network import network_edges
 from flow.matching.matches import Matches
 from flow.refinement import PRESETS as REFINEMENT
 from flow.refinement import TRUSTING_PRESETS, RefinementSettings, refine
@@ -49,7 +55,7 @@ class EpicBenchmark:
     preset
         `"auto"` takes the one of the pair's data set.
     edges
-        `"given"`, the map that the original was given, or `"gradient"`.
+        `"given"`, the map that the original was given, `"gradient"`, or the weights of an edge network.
     refinement
         `"original"`, `"own"` or `"fast"` (OpenCV's); `"auto"` is own for the robust estimator, else original.
     refine
@@ -205,7 +211,7 @@ def stage_settings(benchmark: EpicBenchmark, preset: str) -> tuple[Interpolation
 def _compare(pair: ReferencePair, benchmark: EpicBenchmark) -> list[dict[str, Any]]:
     """Return the rows of a pair: interpolated, and refined if wanted."""
     interpolation, refinement = stage_settings(benchmark, pair.preset)
-    edges = pair.edges if benchmark.edges == "given" else None
+    edges = _edges(pair, benchmark.edges)
     clock = _Clock()
     flow, confidence = interpolate(pair.matches, pair.image1, edges, interpolation)
     rows = [_row(pair, False, flow, clock.read())]
@@ -214,6 +220,13 @@ def _compare(pair: ReferencePair, benchmark: EpicBenchmark) -> list[dict[str, An
         flow = refine(flow, pair.image1, pair.image2, refinement, confidence)
         rows.append(_row(pair, True, flow, clock.read()))
     return rows
+
+
+def _edges(pair: ReferencePair, kind: str) -> NDArray[np.float32]:
+    """Return the edge map; it is not timed, as the original's is not."""
+    if kind == "given":
+        return pair.edges
+    return gradient_edges(pair.image1) if kind == "gradient" else network_edges(pair.image1, kind)
 
 
 class _Clock:

@@ -10,7 +10,6 @@ from patchbatch.errors import PatchBatchError
 # Said again here because the modules that define them take a second to import, which --help should not.
 ESTIMATORS = ("affine", "nadaraya-watson", "robust")
 PRESETS = ("auto", "default", "kitti", "sintel", "middlebury")
-EDGES = ("given", "gradient")
 REFINEMENTS = ("auto", "original", "own", "fast")
 
 DESCRIPTION = """\
@@ -41,7 +40,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--estimator", choices=ESTIMATORS, default="affine", help=ESTIMATOR_HELP)
     parser.add_argument("--preset", choices=PRESETS, default="auto", help="auto: the data set's own")
     parser.add_argument(
-        "--edges", choices=EDGES, default="given", help="given: the map the original was given (default)"
+        "--edges",
+        default="given",
+        metavar="given|gradient|FILE",
+        help="given: the map the original was given (default); or the weights of an edge network",
     )
     parser.add_argument("--refinement", choices=REFINEMENTS, default="auto", help=REFINEMENT_HELP)
     parser.add_argument("--no-refine", dest="refine", action="store_false", help="only the interpolated flow")

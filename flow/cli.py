@@ -116,7 +116,14 @@ def _add_choices(group: argparse._ArgumentGroup) -> None:
         choices=("variational", "opencv"),
         help="variational, or the quicker one of OpenCV (default: the preset's)",
     )
-    group.add_argument(
+    borders = group.add_mutually_exclusive_group()
+    borders.add_argument(
+        "--edge-network",
+        type=Path,
+        metavar="FILE",
+        help="find the motion borders by a network: weights from python -m flow.interpolation.train_edges",
+    )
+    borders.add_argument(
         "--edges",
         type=Path,
         metavar="FILE",
@@ -258,13 +265,16 @@ def _estimate(arguments: argparse.Namespace) -> FlowResult:
 
 def _read_edges(arguments: argparse.Namespace) -> NDArray[np.float32] | None:
     """Return the edge map; a raw one does not tell its size, so the first image does."""
-    if arguments.edges is None:
+    if arguments.edges is None and arguments.edge_network is None:
         return None
-    from patchbatch.data.images import read_image  # noqa: PLC0415 - see the top of this file
+    from flow.interpolation.edge_network import network_edges  # noqa: PLC0415 - see the top of this file
+    from patchbatch.data.images import load_image  # noqa: PLC0415
     from patchbatch.data.matches_io import read_edges  # noqa: PLC0415
 
-    height, width = read_image(arguments.images[0]).shape[:2]
-    return read_edges(arguments.edges, (height, width))
+    image = load_image(arguments.images[0])
+    if arguments.edge_network is not None:
+        return network_edges(image, arguments.edge_network)
+    return read_edges(arguments.edges, (image.shape[0], image.shape[1]))
 
 
 def _show_stage(name: str, cost: StageCost) -> None:

@@ -114,6 +114,7 @@ def describe_points(
     return torch.cat(described)
 
 
+@torch.inference_mode()
 def describe_pyramid(
     image: NDArray[np.float32], model: PatchNet, levels: int, precision: str = "auto", memory_mb: int = 512
 ) -> list[Tensor]:

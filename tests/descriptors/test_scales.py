@@ -33,6 +33,7 @@ def test_joined_descriptors_are_the_small_net_of_the_scales_side_by_side(net):
     image = np.random.default_rng(1).random((45, 38), np.float32)
     joined = describe_pyramid(image, net, 2, "float32")
     assert [tuple(level.shape) for level in joined] == [(45, 38, 7), (23, 19, 7)]
+    assert not any(level.requires_grad for level in joined)
     joining, net.joining = net.joining, None
     beside = describe_pyramid(image, net, 2, "float32")
     for mine, scales in zip(joined, beside, strict=True):

@@ -32,7 +32,15 @@ from flow.matching.subpixel import refine_subpixel
 from flow.matching.volume import MEDIAN, cost_volume, median_lowest_cost
 from patchbatch.errors import PatchBatchError
 
-POINTS_AT_ONCE = 1 << 15
+POINTS_AT_ONCE = 1 << 13
+NOT_NEGATIVE = (
+    "grid_level",
+    "list_radius",
+    "search_radius",
+    "smoothness",
+    "smoothness_limit",
+    "smoothness_rounds",
+)
 BESIDE = (1, 3, 4, 6)  # of the eight neighbours: above, left, right, below
 
 
@@ -55,6 +63,8 @@ class SemiGlobalSettings:
         Price of a step to a label beside, and highest price of a change, in median costs; more is smoother.
     labels
         In the lists of the levels below the volume; time grows with the square.
+    list_radius
+        Of the square around each vector from above that the lists are filled from, px of the level.
     hypotheses
         Distinct vectors that go on from level to level.
     search_radius
@@ -76,6 +86,7 @@ class SemiGlobalSettings:
     small_penalty: float = 0.1  # median costs
     large_penalty: float = 1.0  # median costs
     labels: int = 24
+    list_radius: int = 2  # px of the level
     hypotheses: int = 3
     search_radius: int = 4  # px
     strides: tuple[int, ...] = (1, 2)  # seeds
@@ -89,7 +100,7 @@ class SemiGlobalSettings:
         for name in ("step", "max_motion", "labels", "hypotheses", "rival_distance", "volume_mb"):
             if not getattr(self, name) > 0:
                 raise PatchBatchError(f"{name} is {getattr(self, name)}; give a number above 0")
-        for name in ("grid_level", "search_radius", "smoothness", "smoothness_limit", "smoothness_rounds"):
+        for name in NOT_NEGATIVE:
             if not getattr(self, name) >= 0:
                 raise PatchBatchError(f"{name} is {getattr(self, name)}; give 0 or more")
         if any(stride <= 0 for stride in self.strides):
@@ -258,7 +269,7 @@ def _search_lists(
     height, width = descriptors1.shape[:2]
     level = _Level(descriptors1, descriptors2, seed_grid(height, width, 1).reshape(-1, 2))
     offered = _offered(2 * coarse, level.points >> 1)
-    vectors, costs = level.cheapest(offered, 1, 0, settings.labels)
+    vectors, costs = level.cheapest(offered, settings.list_radius, 0, settings.labels)
     scale = max(float(np.median(costs[:, 0])), 1e-12)
     finite = np.minimum(costs / np.float32(scale), VACANT).reshape(height, width, -1)
     labels = np.ascontiguousarray(

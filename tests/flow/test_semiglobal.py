@@ -208,7 +208,7 @@ def test_images_of_two_sizes():
 def test_is_a_method_of_the_matching_stage():
     matches = match(*made_pair((8, 4)), MatchingSettings(method="semi-global"))
     assert len(matches) > 400
-    assert np.median(np.abs(matches.vectors - (8, 4)).max(axis=1)) == 0
+    assert np.median(np.abs(matches.vectors - (8, 4)).max(axis=1)) < 0.1
     with pytest.raises(PatchBatchError, match="semi-global matching needs a list"):
         match(torch.zeros(3, 3, 4), torch.zeros(3, 3, 4), MatchingSettings(method="semi-global"))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,14 @@ class SpeedSettings:
     plot: bool = False
 
 
+@dataclass(frozen=True)
+class Time:
+    """Seconds of one run by the wall clock and by the processor's, which counts all threads."""
+
+    wall: float
+    processor: float
+
+
 class Limit:
     """The machine's own matrix product in a number type, timed between the runs it is compared with."""
 
@@ -63,14 +73,19 @@ class Limit:
         generator = torch.Generator().manual_seed(0)
         self.matrix = torch.rand(side, side, generator=generator).to(device, dtype)
         self.device = device
-        self.rates: list[float] = []  # GFLOP/s
+        self.rates: list[float] = []  # GFLOP/s by the wall clock
         timed(self._product, device)  # the first run of a number type prepares the library
 
-    def measure(self) -> float:
-        """Time one product -> GFLOP/s."""
-        rate = 2 * len(self.matrix) ** 3 / timed(self._product, self.device) / 1e9
-        self.rates.append(rate)
-        return rate
+    @property
+    def flop(self) -> float:
+        """Arithmetic of one product."""
+        return 2.0 * len(self.matrix) ** 3
+
+    def measure(self) -> Time:
+        """Time one product."""
+        time_of_one = timed(self._product, self.device)
+        self.rates.append(self.flop / time_of_one.wall / 1e9)
+        return time_of_one
 
     def _product(self) -> torch.Tensor:
         return self.matrix @ self.matrix
@@ -82,7 +97,9 @@ def run(settings: SpeedSettings) -> dict[str, Any]:
     A row holds "stage", "model", "size" (width, height), "seconds" (median, of the whole image),
     "share-of-peak" (None where the arithmetic is not known), "extra-MB" (peak beyond what was held before,
     results included; None where the system does not tell), "part" (share of the arithmetic that was run), or
-    "refused" with the reason and no figures. "peak-GFLOPs" is the best matrix product of the run by type.
+    "refused" with the reason and no figures. On a CPU "share-by-processor-time" is the same share by the
+    time that the process had on the cores, which others who use them change little. "peak-GFLOPs" is the
+    best matrix product of the run by type.
     """
     device = resolve_device(settings.device)
     # Compiled loops and matrix products on the same number of cores.
@@ -125,14 +142,12 @@ def format_table(rows: Sequence[dict[str, Any]]) -> str:
 def _remark(row: dict[str, Any]) -> str:
     if "refused" in row:
         return f"refused: {row['refused']}"
-    if row.get("part", 1.0) < 1:
-        return f"{100 * row['part']:.2g} % of it run"
     common = ("stage", "model", "size", "seconds", "share-of-peak", "extra-MB", "part")
-    others = {name: value for name, value in row.items() if name not in common}
-    return ", ".join(
-        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in others.items()
-    )
+    remarks = [f"{100 * row['part']:.2g} % of it run"] if row.get("part", 1.0) < 1 else []
+    for name, value in row.items():
+        if name not in common:
+            remarks.append(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}")
+    return ", ".join(remarks)
 
 
 Limits = dict[torch.dtype, Limit]
@@ -179,24 +194,31 @@ def _row(stage: str, model: str, subject: Subject, repeats: int, limits: Limits)
 def _figures(work: Work, subject: Subject, repeats: int, limits: Limits) -> dict[str, Any]:
     limit = limits.get(subject.dtype, limits[torch.float32])
     extra = extra_mb(work.run, subject.device)  # warms up as well
-    seconds, products = [], []
+    runs, products = [], []
     for _ in range(repeats):
         products.append(limit.measure())
-        seconds.append(timed(work.run, subject.device))
-    median = statistics.median(seconds)
-    share = None
+        runs.append(timed(work.run, subject.device))
+    wall = statistics.median(run.wall for run in runs)
+    figures: dict[str, Any] = {
+        "seconds": wall / work.part, "share-of-peak": None, "extra-MB": extra, "part": work.part,
+    }  # fmt: skip
     if work.flop is not None:
-        share = work.flop / median / 1e9 / statistics.median(products)
-    return {"seconds": median / work.part, "share-of-peak": share, "extra-MB": extra, "part": work.part}
+        rate = work.flop / wall
+        figures["share-of-peak"] = rate / (limit.flop / statistics.median(run.wall for run in products))
+    if work.flop is not None and subject.device.type == "cpu":
+        rate = work.flop / statistics.median(run.processor for run in runs)
+        most = limit.flop / statistics.median(run.processor for run in products)
+        figures["share-by-processor-time"] = rate / most
+    return figures
 
 
-def timed(run: Callable[[], object], device: torch.device) -> float:
-    """Return the wall time of a call in seconds, with all that it started on the device."""
+def timed(run: Callable[[], object], device: torch.device) -> Time:
+    """Time a call, with all that it started on the device."""
     _wait(device)
-    start = time.perf_counter()
+    start, processor = time.perf_counter(), time.process_time()
     run()
     _wait(device)
-    return time.perf_counter() - start
+    return Time(time.perf_counter() - start, time.process_time() - processor)
 
 
 def _wait(device: torch.device) -> None:
@@ -214,6 +236,8 @@ def extra_mb(run: Callable[[], object], device: torch.device) -> float | None:
         before = torch.cuda.memory_allocated(device)
         run()
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20
+    with suppress(OSError, AttributeError):  # glibc keeps what was freed, and would hide what is used again
+        ctypes.CDLL(None).malloc_trim(0)
     held = _resident_mb()
     meter = Meter(per_stage_memory=True)
     with meter.stage("run") as cost:

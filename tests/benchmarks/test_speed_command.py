@@ -35,7 +35,8 @@ def test_all_stages_of_a_small_pair(tmp_path, capsys):
     for row in report["rows"]:
         assert (row["model"], row["size"], row["part"]) == ("compact", [64, 48], 1)
         assert row["seconds"] > 0
-        assert (row["share-of-peak"] is not None) == (row["stage"] in ("describe", "match-exact"))
+        known = row["stage"] in ("describe", "match-exact")
+        assert (row["share-of-peak"] is not None) == ("share-by-processor-time" in row) == known
     assert capsys.readouterr().out.count("\n") == 2 + len(stages)
 
 

@@ -136,7 +136,7 @@ def _dense(
     bounds += np.array([-settings.range_margin_px, settings.range_margin_px], np.float32)
     flow, confidence = np.empty((*cost.shape, 2), np.float32), np.empty(cost.shape, np.float32)
     _read_out(distance - cost, label, points, models, bounds, support, a, flow, confidence)
-    blend_regional_motion(flow, matches, models, support, label, cost, settings.extrapolation_px)
+    blend_regional_motion(flow, matches, models, support, bounds, label, cost, settings.extrapolation_px)
     return flow, confidence
 
 

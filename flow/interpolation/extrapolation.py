@@ -32,6 +32,7 @@ def blend_regional_motion(
     matches: Matches,
     models: NDArray[np.float64],
     support: NDArray[np.float32],
+    bounds: NDArray[np.float32],
     label: NDArray[np.int32],
     cost: NDArray[np.float32],
     reach_px: float,
@@ -48,6 +49,8 @@ def blend_regional_motion(
         N matches, one a pixel at most.
     models, support
         `(N, 2, 3)` local models of all matches, and `(N,)` how far their neighbours agree with them.
+    bounds
+        `(N, 2, 2)` px, per component the lowest and highest flow that a cell may have.
     label
         `(H, W)` int32, whose cell a pixel lies in.
     cost
@@ -66,7 +69,7 @@ def blend_regional_motion(
     index, path = nearest_on_graph(graph, min(_NEIGHBOURS, len(points)))
     weights = kernel_weights(index, path, _DECAY, support[speakers] + np.float32(1e-3))
     regional = robust_affine(points, vectors, index, weights)
-    _blend(matches.points1, label, points, region, regional, reach_px, flow)
+    _blend(matches.points1, label, bounds, points, region, regional, reach_px, flow)
 
 
 def _speakers(matches: Matches, support: NDArray[np.float32]) -> NDArray[np.intp]:
@@ -79,21 +82,24 @@ def _speakers(matches: Matches, support: NDArray[np.float32]) -> NDArray[np.intp
 def _blend(
     points: NDArray[np.float32],
     label: NDArray[np.int32],
+    bounds: NDArray[np.float32],
     centres: NDArray[np.float32],
     region: NDArray[np.int32],
     regional: NDArray[np.float64],
     reach: float,
     flow: NDArray[np.float32],
 ) -> None:
-    """Write local + (1 - exp(-(r / reach)^2)) (regional - local) at each pixel."""
+    """Write local + (1 - exp(-(r / reach)^2)) (clip(regional) - local) at each pixel."""
     height, width = label.shape
     for y in prange(height):
         for x in range(width):
-            dx, dy = x - points[label[y, x], 0], y - points[label[y, x], 1]
+            m = label[y, x]
+            dx, dy = x - points[m, 0], y - points[m, 1]
             given_way = -math.expm1(-(dx * dx + dy * dy) / (reach * reach))
             r = region[y, x]
             dx, dy = x - centres[r, 0], y - centres[r, 1]
             for component in range(2):
                 slope_x, slope_y, constant = regional[r, component]
                 value = slope_x * dx + slope_y * dy + constant
+                value = min(max(value, bounds[m, component, 0]), bounds[m, component, 1])
                 flow[y, x, component] += given_way * (value - flow[y, x, component])

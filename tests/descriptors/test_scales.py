@@ -29,6 +29,7 @@ def net() -> PatchNet:
     return PatchNet(SMALL).eval()
 
 
+@torch.no_grad()
 def test_joined_descriptors_are_the_small_net_of_the_scales_side_by_side(net):
     image = np.random.default_rng(1).random((45, 38), np.float32)
     joined = describe_pyramid(image, net, 2, "float32")

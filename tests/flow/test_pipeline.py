@@ -59,7 +59,7 @@ def test_each_stage_is_kept_and_refinement_helps(scene, result):
     assert fine < rough
     assert set(result.seconds) == {"describe", "match", "interpolate", "refine", "total"}
     assert result.descriptors is not None
-    assert result.descriptors.shape == (120, 160, 192)
+    assert result.descriptors.shape == (120, 160, 64)
 
 
 def test_the_same_seed_gives_the_same_bytes(scene, net, result):

@@ -170,7 +170,7 @@ def _rows(pairs: Sequence[JudgedPair]) -> list[dict[str, Any]]:
 
 def _confident_row(pairs: Sequence[JudgedPair], coverage: float) -> dict[str, Any]:
     threshold = threshold_for(pairs, coverage)
-    chosen = [pair.found & (pair.confidence >= threshold) for pair in pairs]
+    chosen = [pair.kept & (pair.confidence >= threshold) for pair in pairs]
     return _row(f">= {threshold:.3f}", pairs, chosen) | {"threshold": threshold}
 
 

@@ -29,8 +29,8 @@ Compare ways to match on pairs with true flow: all methods get the same descript
 pixels of a 3-px grid of image 1. A table per data set on stdout; means over its pairs."""
 FIGURES_HELP = """\
 figures (percent; check "none" takes every match, "two-way" those that the matching stage believes, ">= T"
-those of the default method with at least that confidence, T such that 66 % of the grid on KITTI and 90 %
-elsewhere have one):
+those of them, for the default method, with at least that confidence, T such that 66 % of the grid on KITTI
+and 90 % elsewhere have one, as far as there are so many):
   coverage    grid points with a match, of all
   wrong>3px   matches more than 3 px from the truth, of those with known truth, hidden pixels included
   wrong>1px   the same for 1 px

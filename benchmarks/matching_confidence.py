@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -26,14 +26,14 @@ def confidence_report(pairs: Sequence[JudgedPair]) -> dict[str, Any]:
     -------
     dict
         `area` under the ROC curve; `sure`, the share in percent of matches with a confidence above
-        `SURE`, and `sure-right`, how many of these are within 3 px, both also for each data set; `bins`, for
-        ten equal steps of confidence: its mean, the share within 3 px, the share of all matches.
+        `SURE`, and `sure-right`, how many of these are within 3 px: of all matches with known truth, the
+        same as `believed` of those that the matching stage believes, and by name of each data set;
+        `bins`, for ten equal steps of confidence: its mean, the share within 3 px, the share of all matches.
     """
-    confidence = [pair.confidence[pair.known & pair.found].astype(np.float64) for pair in pairs]
-    report = _kept_word(pairs, confidence)
+    report = _kept_word(pairs)
+    report["believed"] = _kept_word([replace(pair, found=pair.kept) for pair in pairs])
     for name in dict.fromkeys(pair.dataset for pair in pairs):
-        here = [index for index, pair in enumerate(pairs) if pair.dataset == name]
-        report[name] = _kept_word([pairs[i] for i in here], [confidence[i] for i in here])
+        report[name] = _kept_word([pair for pair in pairs if pair.dataset == name])
     report["bins"] = reliability(pairs)
     return report
 
@@ -69,19 +69,18 @@ def _importance(masks: Sequence[NDArray[np.bool_]]) -> Values:
 
 
 def _with_weights(pairs: Sequence[JudgedPair], weights: ConfidenceWeights) -> dict[str, float | None]:
-    return _kept_word(
-        pairs, [weighted_confidence(pair.features[pair.known & pair.found], weights) for pair in pairs]
-    )
+    confident = [weighted_confidence(pair.features, weights).astype(np.float32) for pair in pairs]
+    return _kept_word([replace(pair, confidence=new) for pair, new in zip(pairs, confident, strict=True)])
 
 
-def _kept_word(pairs: Sequence[JudgedPair], confidence: Sequence[Values]) -> dict[str, Any]:
+def _kept_word(pairs: Sequence[JudgedPair]) -> dict[str, Any]:
     chosen = [pair.known & pair.found for pair in pairs]
     right = np.concatenate([pair.right[mask] for pair, mask in zip(pairs, chosen, strict=True)])
     importance = _importance(chosen)
-    every = np.concatenate(confidence)
-    sure = every > SURE
+    confidence = np.concatenate([pair.confidence[mask] for pair, mask in zip(pairs, chosen, strict=True)])
+    sure = confidence > SURE
     return {
-        "area": area_under_roc(every, right),
+        "area": area_under_roc(confidence, right),
         "sure": 100 * float(importance[sure].sum() / importance.sum()),
         "sure-right": 100 * float((importance * right)[sure].sum() / importance[sure].sum())
         if sure.any()
@@ -89,7 +88,7 @@ def _kept_word(pairs: Sequence[JudgedPair], confidence: Sequence[Values]) -> dic
     }
 
 
-def area_under_roc(score: Values, right: NDArray[np.bool_]) -> float | None:
+def area_under_roc(score: NDArray[np.floating], right: NDArray[np.bool_]) -> float | None:
     """Return how often a right match scores above a wrong one, ties half; None if there are not both."""
     positives = int(np.count_nonzero(right))
     negatives = right.size - positives

@@ -134,10 +134,10 @@ def mean_figures(figures: Sequence[dict[str, float | None]]) -> dict[str, float 
 def threshold_for(pairs: Sequence[JudgedPair], coverage: float) -> float:
     """Return the confidence that leaves a mean coverage of the grids of at least so many percent.
 
-    0 where the pairs have too few matches for it.
+    Of the matches that are believed; 0 where there are too few of them.
     """
-    confidence = np.concatenate([pair.confidence[pair.found] for pair in pairs])
-    share = np.concatenate([np.full(pair.found.sum(), 100 / pair.found.size / len(pairs)) for pair in pairs])
+    confidence = np.concatenate([pair.confidence[pair.kept] for pair in pairs])
+    share = np.concatenate([np.full(pair.kept.sum(), 100 / pair.kept.size / len(pairs)) for pair in pairs])
     order = np.argsort(-confidence, kind="stable")
     reached = np.searchsorted(np.cumsum(share[order]), coverage - 1e-9)
     return float(confidence[order[reached]]) if reached < len(order) else 0.0

@@ -70,7 +70,9 @@ def test_json_has_rows_for_each_method_and_check(root, tmp_path, capsys):
     assert [list(row) for row in report["rows"] if row["check"] != report["rows"][2]["check"]] == [
         ROW_KEYS
     ] * 4
-    assert report["rows"][2]["coverage"] >= 90 and 0 <= report["rows"][2]["threshold"] <= 1
+    believed, sure = report["rows"][1], report["rows"][2]
+    assert min(believed["coverage"], 90) <= sure["coverage"] <= believed["coverage"]
+    assert 0 <= sure["threshold"] <= 1
     assert all(row["pairs"] == 2 and row["coverage"] <= 100 for row in report["rows"])
     assert len(report["per_pair"]) == 8 and {row["pair"] for row in report["per_pair"]} == {"A", "B"}
     assert list(report["confidence"]["fit"]) == ["weights", "fitted", "held-out"]
@@ -142,13 +144,14 @@ def test_threshold_gives_the_coverage_asked_for():
     for size in (50, 80):  # grids of two sizes weigh the same
         ones = np.ones((1, size), bool)
         confidence = rng.random((1, size)).astype(np.float32)
-        pairs.append(made_judgement(found=ones, confidence=confidence, features=np.zeros((1, size, 3))))
+        pairs.append(made_judgement(kept=ones, confidence=confidence, features=np.zeros((1, size, 3))))
     threshold = threshold_for(pairs, 66)
     covered = np.mean([100 * (pair.confidence >= threshold).mean() for pair in pairs])
     without = np.mean([100 * (pair.confidence > threshold).mean() for pair in pairs])
     assert without < 66 <= covered
-    assert threshold_for([made_judgement()], 90) == 0
-    assert threshold_for([made_judgement()], 75) == pytest.approx(0.3)
+    assert threshold_for([made_judgement()], 75) == 0
+    assert threshold_for([made_judgement()], 50) == pytest.approx(0.8)
+    assert threshold_for([made_judgement()], 25) == pytest.approx(0.95)
 
 
 def test_hidden_invalid_and_leaving_pixels_do_not_count_as_seen():
@@ -194,6 +197,7 @@ def test_confidence_that_keeps_its_word_is_seen_to():
     assert sum(step["share"] for step in reliability(pairs)) == pytest.approx(100)
     report = confidence_report(pairs)
     assert report["area"] > 0.8 and report["made"]["sure-right"] == report["sure-right"] > 90
+    assert report["believed"] == report["made"]  # where every match is believed
     fit = fit_report(pairs)
     assert fit["weights"]["error"] == pytest.approx(WEIGHTS.error, abs=0.4)
     assert fit["fitted"]["area"] == pytest.approx(report["area"], abs=0.01)

@@ -1,20 +1,28 @@
 """Exact nearest neighbours of descriptors, both ways in one sweep of matrix products.
 
-Squared distances are `|a|^2 + |b|^2 - 2 a.b`, so a tile of one image against a tile of the other is one
-matrix product. Its row minima serve image 1, its column minima image 2; the tile is then forgotten, and
-the whole distance matrix (870 GB for a KITTI pair) never exists.
+A tile of one image against a tile of the other is one matrix product, which serves both directions; the
+tile is then forgotten, and the whole distance matrix (870 GB for a KITTI pair) never exists. The products
+may be rounded to 16 bits: float32 distances decide among all that rounding leaves in doubt on the CPU
+(`screening`), among the best few on other devices (`running_best`, on CUDA with the kernels of `kernels`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from flow.matching import kernels
+from flow.matching.running_best import search_in_torch
+from flow.matching.seeds import seed_axis
+from flow.matching.sweep import search_on_cpu
+from flow.matching.tiles import Rectangle
+from patchbatch.devices import resolve_precision
 from patchbatch.errors import PatchBatchError
+
+LEAST_WORK_MB = 32.0
 
 
 @dataclass(frozen=True)
@@ -25,90 +33,71 @@ class ExactSettings:
     ----------
     window
         Pixels on both axes between a point and the farthest match it may have; None searches everywhere.
-    tile_megabytes
-        MB that the distances of one pair of tiles may take; a few of these live at once. Larger tiles make
-        better matrix products until they fall out of the cache.
+        Time falls with its square.
+    step
+        Pixels between the points of image 1 that are matched, the grid of `flow.matching.seeds`; 1 takes
+        every pixel, time falls with its square. Image 2 is always whole.
+    precision
+        Type of the products, "auto", "float32", "bfloat16" or "float16" (see `patchbatch.devices`). The
+        answer is that of float32 either way.
+    memory_mb
+        MB that the search may take beyond the descriptors, its answer (8 bytes a pixel) included. It always
+        takes at least `LEAST_WORK_MB` to work with.
     """
 
-    window: int | None = None  # px
-    tile_megabytes: float = 8.0  # MB
+    window: int | None = None  # px, None: everywhere
+    step: int = 1  # px
+    precision: str = "auto"
+    memory_mb: float = 256.0  # MB
 
     def __post_init__(self) -> None:
         if self.window is not None and self.window < 0:
             raise PatchBatchError(f"window is {self.window} px; give 0 or more, or None for a global search")
-        if not self.tile_megabytes > 0:
-            raise PatchBatchError(f"tile_megabytes is {self.tile_megabytes}; give a number above 0")
+        if self.step < 1:
+            raise PatchBatchError(f"step is {self.step} px; give 1 or more")
+        if not self.memory_mb > 0:
+            raise PatchBatchError(f"memory_mb is {self.memory_mb}; give a number above 0")
 
 
 @dataclass(frozen=True)
 class NearestNeighbours:
-    """The nearest descriptor of the other image, for every pixel of both images.
+    """The nearest descriptor of the other image, for the matched pixels of both images.
 
     Attributes
     ----------
     index12, index21
-        `(H1, W1)` and `(H2, W2)` int64, flat index (row times width plus column) into the other image;
-        -1 where the window holds no pixel of the other image or no distance is a number.
+        `(G1, W1)` and `(H2, W2)` int32, flat index (row times width plus column) into the other image;
+        -1 where the window holds no pixel of the other image or no distance is a number. G1 and W1 are
+        rows and columns of the grid of image 1, its height and width for a step of 1.
     distance12, distance21
         The same shapes, float32, squared L2 distances; infinite where the index is -1.
     """
 
-    index12: NDArray[np.int64]
+    index12: NDArray[np.int32]
     distance12: NDArray[np.float32]
-    index21: NDArray[np.int64]
+    index21: NDArray[np.int32]
     distance21: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class _Tile:
-    """A rectangle of an image: descriptors `(P, D)` float32, their squared norms, x, y and flat index."""
-
-    descriptors: torch.Tensor
-    norms: torch.Tensor
-    x: torch.Tensor
-    y: torch.Tensor
-    index: torch.Tensor
-
-
-class _RunningBest:
-    """The lowest distance so far and where it was, per pixel; of equal distances the lowest index."""
-
-    def __init__(self, descriptors: torch.Tensor) -> None:
-        height, width, _ = descriptors.shape
-        device = descriptors.device
-        self.shape = (height, width)
-        self.distance = torch.full((height * width,), torch.inf, device=device)
-        self.index = torch.full((height * width,), -1, dtype=torch.int64, device=device)
-
-    def update(self, pixels: torch.Tensor, distance: torch.Tensor, index: torch.Tensor) -> None:
-        """Offer one distance and index to each of the given pixels."""
-        held, held_index = self.distance[pixels], self.index[pixels]
-        better = (distance < held) | ((distance == held) & (index < held_index))
-        self.distance[pixels] = torch.where(better, distance, held)
-        self.index[pixels] = torch.where(better, index, held_index)
-
-    def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return index and distance as images."""
-        return self.index.reshape(self.shape).cpu().numpy(), self.distance.reshape(self.shape).cpu().numpy()
 
 
 def nearest_neighbours(
     descriptors1: torch.Tensor, descriptors2: torch.Tensor, settings: ExactSettings | None = None
 ) -> NearestNeighbours:
-    """Find the nearest descriptor of the other image for every pixel of both images.
+    """Find the nearest descriptor of the other image for the pixels of both images.
 
     Parameters
     ----------
     descriptors1, descriptors2
-        `(H1, W1, D)` and `(H2, W2, D)`, any floating type, on one device; the sizes may differ. 16-bit
-        numbers are widened tile by tile, so products and sums are float32 throughout.
+        `(H1, W1, D)` and `(H2, W2, D)`, any floating type, on one device; the sizes may differ. They are
+        read in place.
     settings
         `ExactSettings`; None takes the defaults.
 
     Returns
     -------
-    `NearestNeighbours`, on the CPU. Exact up to the rounding of float32 products: neighbours whose
-    distances differ by less than that may change places. Of equal distances the lowest index wins.
+    `NearestNeighbours`, on the CPU. The neighbours are those of sums of squared differences in float32, of
+    equal distances that with the lowest index; on the CPU always. On other devices a pixel keeps its best
+    few candidates for float32 to choose from, so descriptors in float32 that differ by less than 16-bit
+    products can tell may change places; a precision of "float32" avoids that.
 
     Raises
     ------
@@ -123,16 +112,41 @@ def nearest_neighbours(
     """
     settings = settings or ExactSettings()
     check_pair(descriptors1, descriptors2)
-    best1 = _RunningBest(descriptors1)
-    best2 = _RunningBest(descriptors2)
-    side = _tile_side(settings.tile_megabytes)
-    for tile1 in _tiles(descriptors1, side, None, None):
-        for tile2 in _tiles(descriptors2, side, tile1, settings.window):
-            distance = _tile_distances(tile1, tile2, settings.window)
-            for best, query, base, axis in ((best1, tile1, tile2, 1), (best2, tile2, tile1, 0)):
-                lowest, place = distance.min(dim=axis)
-                best.update(query.index, lowest, base.index[place])
-    return NearestNeighbours(*best1.arrays(), *best2.arrays())
+    dtype = resolve_precision(settings.precision, descriptors1.device)
+    grid = _query_grid(descriptors1, settings.step)
+    search = search_on_cpu if descriptors1.device.type == "cpu" else search_in_torch
+    if kernels.usable(descriptors1):
+        search = kernels.search_on_cuda
+    work_mb = _work_mb(grid, descriptors2, settings.memory_mb)
+    distance12, slot12, distance21, slot21 = search(
+        descriptors1.detach(), descriptors2.detach(), grid, settings.window, dtype, work_mb
+    )
+    return NearestNeighbours(
+        slot12.reshape(grid.shape),
+        distance12.reshape(grid.shape),
+        _grid_to_pixels(slot21, grid, descriptors1.shape[1]).reshape(descriptors2.shape[:2]),
+        distance21.reshape(descriptors2.shape[:2]),
+    )
+
+
+def _query_grid(descriptors: torch.Tensor, step: int) -> Rectangle:
+    height, width = descriptors.shape[:2]
+    return Rectangle(int(seed_axis(height, step)[0]), height, int(seed_axis(width, step)[0]), width, step)
+
+
+def _work_mb(grid: Rectangle, descriptors2: torch.Tensor, memory_mb: float) -> float:
+    rows, columns = grid.shape
+    answer_mb = 8e-6 * (rows * columns + descriptors2.shape[0] * descriptors2.shape[1])
+    return max(LEAST_WORK_MB, memory_mb - answer_mb)
+
+
+def _grid_to_pixels(slot: NDArray[np.int32], grid: Rectangle, width: int) -> NDArray[np.int32]:
+    """Turn places in the grid of image 1 into flat indices of its pixels, in place; -1 stays."""
+    if grid.step > 1:
+        row, column = np.divmod(slot, np.int32(grid.shape[1]))
+        pixel = (grid.top + row * grid.step) * width + grid.left + column * grid.step
+        np.copyto(slot, pixel, where=slot >= 0)
+    return slot
 
 
 def check_pair(descriptors1: torch.Tensor, descriptors2: torch.Tensor) -> None:
@@ -154,41 +168,6 @@ def check_pair(descriptors1: torch.Tensor, descriptors2: torch.Tensor) -> None:
             f"descriptors 1 are on {descriptors1.device} but descriptors 2 on {descriptors2.device}; "
             "move one of them"
         )
-
-
-def _tile_side(megabytes: float) -> int:
-    # A tile of side s has s^2 pixels, a pair of tiles s^4 distances of 4 bytes.
-    return max(1, int((megabytes * 1e6 / 4) ** 0.25))
-
-
-def _tiles(descriptors: torch.Tensor, side: int, near: _Tile | None, window: int | None) -> Iterator[_Tile]:
-    """Cut an image into tiles, row by row; only those that meet the window around `near`, if one is given."""
-    height, width = descriptors.shape[:2]
-    (top, bottom), (left, right) = (0, height), (0, width)
-    if near is not None and window is not None:
-        top, bottom = max(0, int(near.y[0]) - window), min(height, int(near.y[-1]) + window + 1)
-        left, right = max(0, int(near.x[0]) - window), min(width, int(near.x[-1]) + window + 1)
-    for y0 in range(top, bottom, side):
-        for x0 in range(left, right, side):
-            yield _cut_tile(descriptors, y0, min(y0 + side, bottom), x0, min(x0 + side, right))
-
-
-def _cut_tile(descriptors: torch.Tensor, y0: int, y1: int, x0: int, x1: int) -> _Tile:
-    values = descriptors[y0:y1, x0:x1].reshape(-1, descriptors.shape[2]).float()
-    rows = torch.arange(y0, y1, device=values.device)
-    columns = torch.arange(x0, x1, device=values.device)
-    y, x = (axis.reshape(-1) for axis in torch.meshgrid(rows, columns, indexing="ij"))
-    return _Tile(values, values.square().sum(dim=1), x, y, y * descriptors.shape[1] + x)
-
-
-def _tile_distances(tile1: _Tile, tile2: _Tile, window: int | None) -> torch.Tensor:
-    """Return squared distances `(P1, P2)`; infinite beyond the window and for what is not finite."""
-    distance = squared_distances(tile1.descriptors, tile2.descriptors, tile1.norms, tile2.norms)
-    if window is not None:
-        far = (tile1.x[:, None] - tile2.x).abs() > window
-        far |= (tile1.y[:, None] - tile2.y).abs() > window
-        distance.masked_fill_(far, torch.inf)
-    return distance
 
 
 def squared_distances(

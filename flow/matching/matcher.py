@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -151,7 +151,9 @@ def _match_exactly(
     return DenseMatches(rivalled, backward)
 
 
-def _thinned(index: NDArray[np.int64], distance: NDArray[np.float32], width: int, step: int) -> SeedField:
+def _thinned(
+    index: NDArray[np.integer[Any]], distance: NDArray[np.float32], width: int, step: int
+) -> SeedField:
     height1, width1 = index.shape
     seeds = seed_grid(height1, width1, step)
     x, y = seeds[..., 0], seeds[..., 1]

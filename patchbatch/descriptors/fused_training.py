@@ -200,7 +200,7 @@ def _arrive(normalized: Any, given: Any, slope: Any, channels: int, arriving: An
 def _arrive_left(a: Any, b: Any, c: Any, d: Any, gradient: Any, slope: Any, upper: Any, lower: Any) -> None:
     zero = np.float32(0)
     for k in range(a.shape[0]):
-        best = max(max(a[k], b[k]), max(c[k], d[k]))
+        best = max(a[k], b[k], c[k], d[k])
         g = _widened(gradient[k])
         g = g if best > 0 else slope * g
         first = (a[k] >= b[k]) & (a[k] >= c[k]) & (a[k] >= d[k])
@@ -213,7 +213,7 @@ def _arrive_left(a: Any, b: Any, c: Any, d: Any, gradient: Any, slope: Any, uppe
 def _arrive_right(a: Any, b: Any, c: Any, d: Any, gradient: Any, slope: Any, upper: Any, lower: Any) -> None:
     zero = np.float32(0)
     for k in range(a.shape[0]):
-        best = max(max(a[k], b[k]), max(c[k], d[k]))
+        best = max(a[k], b[k], c[k], d[k])
         g = _widened(gradient[k])
         g = g if best > 0 else slope * g
         second = (b[k] > a[k]) & (b[k] >= c[k]) & (b[k] >= d[k])

@@ -199,6 +199,7 @@ class PatchNet(nn.Module):
         ):
             x = convolution(x)
             if index < last and self._fuses(index, x):
+                assert isinstance(normalization, FineGrainedBatchNorm)  # noqa: S101 - tells the type checker
                 x = normalize_pool_activate(x, normalization, self.config.partial_windows, self.config.slope)
                 continue
             x = normalization(x)

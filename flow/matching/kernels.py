@@ -56,8 +56,8 @@ def search_on_cuda(
     keys1, keys2 = least_keys(rows, columns, grid, whole.shape[1], window)
     pixels1, pixels2 = grid_pixels(grid, rows.device), grid_pixels(whole, rows.device)
     return (
-        *decide(_candidates(keys1), descriptors1, pixels1, descriptors2, pixels2, work_mb),
-        *decide(_candidates(keys2), descriptors2, pixels2, descriptors1, pixels1, work_mb),
+        *decide(candidates_of(keys1), descriptors1, pixels1, descriptors2, pixels2, work_mb),
+        *decide(candidates_of(keys2), descriptors2, pixels2, descriptors1, pixels1, work_mb),
     )
 
 
@@ -84,7 +84,7 @@ def least_keys(
     return keys1, keys2
 
 
-def _candidates(keys: torch.Tensor) -> Candidates:
+def candidates_of(keys: torch.Tensor) -> Candidates:
     """Unpack keys: half the squared distance in the upper 32 bits, the slot in the lower ones."""
     candidates = Candidates(keys.shape[1], keys.device)
     candidates.product = -(keys >> 32).int().view(torch.float32).T.contiguous()

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from flow.matching.stored import squared_distance
 
-CHUNK = 256  # values screened together: eight 512-bit registers of float32, four of bfloat16
+CHUNK = 128  # values screened together: eight 512-bit registers of float32, four of bfloat16
 # More than float32 rounds a sum of squares by, in the order that vector registers add it.
 SUM_ERROR = np.float32(1e-5)
 

@@ -18,9 +18,9 @@ from flow.matching.tiles import Rectangle, pack, packed_width
 
 # Pixels of image 1 in a tile: a global search has large ones for good products, a windowed one smaller
 # ones, since a tile is compared with all that the windows of its pixels reach together.
-GLOBAL_TILE = (32, 32)
+GLOBAL_TILE = (64, 64)
 WIDE_WINDOW, WIDE_TILE, NARROW_TILE = 100, (32, 32), (32, 16)  # px, px, px
-PRODUCTS = 1 << 20  # numbers of a tile of products: 2 MB of bfloat16, which stay in cache
+PRODUCTS = 1 << 22  # numbers of a tile of products: 8 MB of bfloat16, which stay in the last cache
 SIDE_BYTES = 20  # of a pixel beside its matrix
 FIXED_MB = 24.0  # tile, products and the library's own copies
 BITS = {torch.bfloat16: torch.uint16, torch.float32: torch.uint32}

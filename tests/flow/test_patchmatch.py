@@ -8,7 +8,7 @@ import torch
 
 from flow.matching.exact import nearest_neighbours
 from flow.matching.jump_flooding import JumpFloodingSettings, jump_flooding
-from flow.matching.patchmatch import PatchMatchSettings, converging, patchmatch
+from flow.matching.patchmatch import KITTI, SINTEL, PatchMatchSettings, converging, patchmatch
 from patchbatch.errors import PatchBatchError
 
 
@@ -51,3 +51,40 @@ def test_bad_settings_are_named():
         PatchMatchSettings(passes=-1)
     with pytest.raises(PatchBatchError, match="rounds is -1"):
         JumpFloodingSettings(rounds=-1)
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_without_search_or_start_it_is_the_pixel_itself(name):
+    d, start = torch.randn(9, 11, 6), {"search_radius": 0, "start_x": 0, "start_y": 0}
+    if name == "patchmatch":
+        found = patchmatch(d, torch.zeros(7, 9, 6), PatchMatchSettings(**start))
+    else:
+        found = jump_flooding(d, torch.zeros(7, 9, 6), JumpFloodingSettings(**start))
+    y, x = np.indices((9, 11))
+    np.testing.assert_array_equal(found.index12, np.minimum(y, 6) * 9 + np.minimum(x, 8))
+
+
+def test_the_settings_of_the_paper():
+    assert (KITTI.passes, KITTI.search_radius, KITTI.start_x, KITTI.start_y) == (2, 5, 500, 10)
+    assert (SINTEL.passes, SINTEL.search_radius, SINTEL.start_x, SINTEL.start_y) == (2, 20, 10, 10)
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_descriptors_that_are_no_numbers_cost_infinity_and_are_not_chosen(name):
+    d1, d2 = _described(shape=(16, 18))
+    d1[3, 4], d2[5, 6] = torch.nan, torch.nan
+    found = SEARCHES[name](d1, d2, 0)
+    assert np.isinf(found.distance12[3, 4])
+    chosen = np.isfinite(found.distance12)
+    assert (found.index12[chosen] != 5 * 18 + 6).all()
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_one_pixel(name):
+    found = SEARCHES[name](torch.ones(1, 1, 2), torch.zeros(1, 1, 2), 0)
+    assert found.index12 == 0 and found.distance21 == 2
+
+
+def test_patchmatch_wants_the_cpu():
+    with pytest.raises(PatchBatchError, match="jump flooding anywhere"):
+        patchmatch(torch.zeros(2, 2, 3, device="meta"), torch.zeros(2, 2, 3, device="meta"))

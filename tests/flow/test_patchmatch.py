@@ -12,28 +12,30 @@ from flow.matching.patchmatch import KITTI, SINTEL, PatchMatchSettings, convergi
 from patchbatch.errors import PatchBatchError
 
 
-def _described(seed=0, shape=(34, 46), numbers=8):
-    """Return smooth descriptors of two images, the second moved by (3, 2) px and a little changed."""
+def _described(seed=0, shape=(26, 34), margins=(2, 3), numbers=16):
+    """Return smooth descriptors of a view and of a wider one that holds it, a little changed, in its middle."""
     generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(1, numbers, shape[0] // 2, shape[1] // 2, generator=generator)
-    first = torch.nn.functional.interpolate(noise, size=shape, mode="bilinear", align_corners=False)
-    first = first[0].permute(1, 2, 0).contiguous()
-    return first, first.roll((2, 3), (0, 1)) + 0.02 * torch.randn(first.shape, generator=generator)
+    height, width = (length + 2 * margin for length, margin in zip(shape, margins, strict=True))
+    noise = torch.randn(1, numbers, height // 2, width // 2, generator=generator)
+    wide = torch.nn.functional.interpolate(noise, size=(height, width), mode="bilinear", align_corners=False)
+    wide = wide[0].permute(1, 2, 0).contiguous()
+    narrow = wide[margins[0] : -margins[0], margins[1] : -margins[1]]
+    return narrow + 0.1 * torch.randn(narrow.shape, generator=generator), wide
 
 
 SEARCHES = {
-    "patchmatch": lambda a, b, seed: patchmatch(a, b, converging(*a.shape[:2], passes=12, seed=seed)),
-    "jump-flooding": lambda a, b, seed: jump_flooding(a, b, JumpFloodingSettings(rounds=12, seed=seed)),
+    "patchmatch": lambda a, b, seed: patchmatch(a, b, converging(*b.shape[:2], seed=seed)),
+    "jump-flooding": lambda a, b, seed: jump_flooding(a, b, JumpFloodingSettings(rounds=3, seed=seed)),
 }
 
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_a_converged_run_is_within_one_percent_of_the_exact_cost(name):
-    first, second = _described()
-    found, exact = SEARCHES[name](first, second, 0), nearest_neighbours(first, second)
-    for mine, best in ((found.distance12, exact.distance12), (found.distance21, exact.distance21)):
-        assert best.sum() <= mine.sum() * (1 + 1e-5)
-        assert mine.sum() <= 1.01 * best.sum()
+    # Of pixels that have a counterpart: nearest ones by chance lie anywhere, so nothing leads there.
+    narrow, wide = _described()
+    exact = nearest_neighbours(narrow, wide).distance12.sum()
+    for found in (SEARCHES[name](narrow, wide, 0).distance12, SEARCHES[name](wide, narrow, 0).distance21):
+        assert exact * (1 - 1e-5) <= found.sum() <= 1.01 * exact
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -71,12 +73,12 @@ def test_the_settings_of_the_paper():
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_descriptors_that_are_no_numbers_cost_infinity_and_are_not_chosen(name):
-    d1, d2 = _described(shape=(16, 18))
+    d1, d2 = _described(shape=(16, 18), margins=(2, 2))
     d1[3, 4], d2[5, 6] = torch.nan, torch.nan
     found = SEARCHES[name](d1, d2, 0)
     assert np.isinf(found.distance12[3, 4])
     chosen = np.isfinite(found.distance12)
-    assert (found.index12[chosen] != 5 * 18 + 6).all()
+    assert (found.index12[chosen] != 5 * d2.shape[1] + 6).all()
 
 
 @pytest.mark.parametrize("name", SEARCHES)

@@ -211,7 +211,7 @@ def _find_matches(
     settings: MatchingSettings, meter: Meter,
 ) -> tuple[Matches, Tensor]:  # fmt: skip
     """Describe both images and match them; the descriptors of the second image end here."""
-    levels = pyramid_levels(first.shape[:2]) if settings.method == "coarse-to-fine" else 1
+    levels = pyramid_levels(first.shape[:2]) if settings.method != "exact" else 1
     with meter.stage("describe") as cost:
         pyramid1, pyramid2 = (
             describe_pyramid(to_grey(image), net, levels, precision) for image in (first, second)

@@ -13,7 +13,7 @@ from patchbatch.errors import PatchBatchError
 
 
 def _described(seed=0, shape=(26, 34), margins=(2, 3), numbers=16):
-    """Return smooth descriptors of a view and of a wider one that holds it, a little changed, in its middle."""
+    """Return smooth descriptors of a view, and of a wider one that holds it, a little changed."""
     generator = torch.Generator().manual_seed(seed)
     height, width = (length + 2 * margin for length, margin in zip(shape, margins, strict=True))
     noise = torch.randn(1, numbers, height // 2, width // 2, generator=generator)

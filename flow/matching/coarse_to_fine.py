@@ -18,12 +18,11 @@ import torch
 from numpy.typing import NDArray
 
 from flow.matching.agreement import agreed_beliefs
-from flow.matching.costs import NOWHERE, candidate_costs, keep_distinct, leave_out_repeats
+from flow.matching.costs import candidate_costs, keep_distinct, leave_out_repeats
 from flow.matching.exact import check_pair, squared_distances
 from flow.matching.seeds import SeedField, neighbour_indices, seed_grid
+from flow.matching.subpixel import subpixel_offsets
 from patchbatch.errors import PatchBatchError
-
-CROSS = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)], dtype=np.int32)
 
 
 @dataclass(frozen=True)
@@ -290,7 +289,8 @@ def _seed_field(
     best, cost = chosen.targets[:, 0], chosen.costs[:, 0]
     far = np.abs(held.targets - chosen.targets).max(axis=-1) >= settings.rival_distance
     second = np.where(far, held.costs, np.inf).min(axis=1).astype(np.float32)
-    vectors = (best - level.points).astype(np.float32) + _fraction(level, best, cost)
+    fraction = subpixel_offsets(level.descriptors1, level.descriptors2, level.points, best)
+    vectors = (best - level.points).astype(np.float32) + fraction
     return SeedField(
         level.points.reshape(*shape, 2).astype(np.float32),
         vectors.reshape(*shape, 2),
@@ -298,26 +298,6 @@ def _seed_field(
         second.reshape(shape),
         settings.step,
     )
-
-
-def _fraction(level: _Level, best: NDArray[np.int32], cost: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return where a parabola through the cost beside the best target has its bottom, `(S, 2)` in +-0.5 px.
-
-    An axis keeps its whole pixel at the border, and where the best target is not below both neighbours.
-    """
-    beside = best[:, None] + CROSS
-    outside = (beside != level.inside(beside)).any(axis=-1)
-    beside[outside, 0] = NOWHERE
-    left, right, up, down = level.costs(beside).T
-    before, after = np.stack([left, up], axis=1), np.stack([right, down], axis=1)
-    known = np.isfinite(before) & np.isfinite(after) & np.isfinite(cost)[:, None]
-    middle = np.where(known, cost[:, None], 0)
-    rise_before, rise_after = np.where(known, before, 0) - middle, np.where(known, after, 0) - middle
-    curvature = rise_before + rise_after
-    usable = (rise_before >= 0) & (rise_after >= 0) & (curvature > 0)
-    fraction = np.zeros_like(middle)
-    np.divide(0.5 * (rise_before - rise_after), curvature, out=fraction, where=usable)
-    return fraction
 
 
 def _square(radius: int) -> NDArray[np.int32]:

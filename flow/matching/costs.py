@@ -6,40 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange, types
-from numba.extending import overload
+from numba import njit, prange
 from numpy.typing import NDArray
+
+from flow.matching.stored import number, shared_array, squared_distance
 
 NOWHERE = -1  # the x of a candidate that is not to be looked at; its cost is infinite
 DEVICE_NUMBERS = 1 << 26  # float32 numbers gathered at a time on other devices: 256 MB
-
-
-def _number(stored: Any) -> Any:
-    """Stand for the numba function of this name, which reads one stored descriptor number as float32."""
-    raise NotImplementedError("only callable from numba code")
-
-
-@overload(_number)
-def _overload_number(stored: Any) -> Any:
-    def from_bfloat16(stored: Any) -> Any:
-        # bfloat16 is the upper half of a float32
-        return np.uint32(np.uint32(stored) << np.uint32(16)).view(np.float32)
-
-    def as_it_is(stored: Any) -> Any:
-        return stored
-
-    return from_bfloat16 if stored == types.uint16 else as_it_is
-
-
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _squared_distance(query: Any, stored: Any) -> Any:
-    # Leave to reorder the sum is what lets the compiler use vector registers; the order is the same
-    # for every seed and thread, so the answer does not depend on the number of threads.
-    total = np.float32(0)
-    for i in range(query.shape[0]):
-        difference = query[i] - _number(stored[i])
-        total += difference * difference
-    return total
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -48,26 +21,11 @@ def _costs_on_cpu(descriptors1: Any, descriptors2: Any, points: Any, targets: An
         stored = descriptors1[points[seed, 1], points[seed, 0]]
         query = np.empty(stored.shape[0], np.float32)  # unpacked once, compared many times
         for i in range(query.shape[0]):
-            query[i] = _number(stored[i])
+            query[i] = number(stored[i])
         for k in range(targets.shape[1]):
             x, y = targets[seed, k, 0], targets[seed, k, 1]
             if x != NOWHERE:
-                costs[seed, k] = _squared_distance(query, descriptors2[y, x])
-
-
-def stored_array(descriptors: torch.Tensor) -> NDArray[Any]:
-    """Return CPU descriptors as an array that the numba search reads, without a copy where possible.
-
-    Parameters
-    ----------
-    descriptors
-        `(H, W, D)`. float32 is shared; bfloat16 is shared as its bits (uint16), half the memory to
-        move; every other type is copied to float32.
-    """
-    descriptors = descriptors.detach().contiguous()
-    if descriptors.dtype == torch.bfloat16:
-        return descriptors.view(torch.uint16).numpy()
-    return descriptors.float().numpy()
+                costs[seed, k] = squared_distance(query, descriptors2[y, x])
 
 
 def candidate_costs(
@@ -82,7 +40,7 @@ def candidate_costs(
     ----------
     descriptors1, descriptors2
         `(H1, W1, D)` and `(H2, W2, D)`, on one device. The CPU runs a numba loop that reads float32
-        and bfloat16 in place; other devices gather, `DEVICE_NUMBERS` numbers at a time.
+        and 16-bit numbers in place; other devices gather, `DEVICE_NUMBERS` numbers at a time.
     points
         `(S, 2)` int32, x then y, seeds of image 1 in pixels.
     targets
@@ -94,7 +52,7 @@ def candidate_costs(
     """
     costs = np.full(targets.shape[:2], np.inf, np.float32)
     if descriptors1.device.type == "cpu":
-        _costs_on_cpu(stored_array(descriptors1), stored_array(descriptors2), points, targets, costs)
+        _costs_on_cpu(shared_array(descriptors1), shared_array(descriptors2), points, targets, costs)
         return costs
     per_seed = targets.shape[1] * descriptors1.shape[2]
     for part in np.array_split(np.arange(len(points)), 1 + len(points) * per_seed // DEVICE_NUMBERS):

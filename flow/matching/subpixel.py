@@ -53,13 +53,25 @@ def refine_subpixel(
     check_pair(descriptors1, descriptors2)
     _check_points(points1, points2, descriptors1, descriptors2)
     points1, points2 = (points.astype(np.int32) for points in (points1, points2))
+    refined: NDArray[np.float32] = points2 + subpixel_offsets(descriptors1, descriptors2, points1, points2)
+    return refined
+
+
+def subpixel_offsets(
+    descriptors1: torch.Tensor,
+    descriptors2: torch.Tensor,
+    points1: NDArray[np.int32],
+    points2: NDArray[np.int32],
+) -> NDArray[np.float32]:
+    """Return what `refine_subpixel` adds to points that are known to be sound, `(N, 2)` in +-0.5 px."""
     height, width = descriptors2.shape[:2]
     targets = np.concatenate([points2[:, None], points2[:, None] + CROSS], axis=1)
     outside = ((targets < 0) | (targets >= (width, height))).any(axis=-1)
     targets[outside, 0] = NOWHERE
-    costs = candidate_costs(descriptors1, descriptors2, points1, targets)
-    refined: NDArray[np.float32] = points2 + parabola_offsets(costs)
-    return refined
+    offsets: NDArray[np.float32] = parabola_offsets(
+        candidate_costs(descriptors1, descriptors2, points1, targets)
+    )
+    return offsets
 
 
 def _check_points(

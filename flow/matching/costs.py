@@ -1,4 +1,4 @@
-"""The two primitives of the coarse-to-fine search: what candidates cost, and which of them to keep."""
+"""The two primitives of the searches by candidates: what candidates cost, and which of them to keep."""
 
 from __future__ import annotations
 
@@ -112,22 +112,32 @@ def keep_distinct(targets: Any, costs: Any, separation: int, kept: Any, kept_cos
         one and has an infinite cost; where nothing has a finite cost, the first candidate is kept.
     """
     for seed in prange(targets.shape[0]):
-        for place in range(kept.shape[1]):
-            best, best_cost = -1, np.float32(np.inf)
-            for k in range(targets.shape[1]):
-                if not costs[seed, k] < best_cost:
-                    continue
-                free = True
-                for other in range(place):
-                    dx = abs(targets[seed, k, 0] - kept[seed, other, 0])
-                    dy = abs(targets[seed, k, 1] - kept[seed, other, 1])
-                    free = free and max(dx, dy) > separation
-                if free:
-                    best, best_cost = k, costs[seed, k]
-            kept_costs[seed, place] = best_cost
-            if best >= 0:
-                kept[seed, place] = targets[seed, best]
-            elif place == 0:
-                kept[seed, place] = targets[seed, 0]
-            else:
-                kept[seed, place] = kept[seed, 0]
+        keep_distinct_of_seed(
+            targets[seed], costs[seed], targets.shape[1], separation, kept[seed], kept_costs[seed]
+        )
+
+
+@njit(cache=True, nogil=True)
+def keep_distinct_of_seed(
+    targets: Any, costs: Any, count: Any, separation: Any, kept: Any, kept_costs: Any
+) -> None:
+    """Do the work of `keep_distinct` for one seed, on the first `count` of its candidates."""
+    for place in range(kept.shape[0]):
+        best, best_cost = -1, np.float32(np.inf)
+        for k in range(count):
+            if not costs[k] < best_cost:
+                continue
+            free = True
+            for other in range(place):
+                dx = abs(targets[k, 0] - kept[other, 0])
+                dy = abs(targets[k, 1] - kept[other, 1])
+                free = free and max(dx, dy) > separation
+            if free:
+                best, best_cost = k, costs[k]
+        kept_costs[place] = best_cost
+        if best >= 0:
+            kept[place] = targets[best]
+        elif place == 0:
+            kept[place] = targets[0]
+        else:
+            kept[place] = kept[0]

@@ -16,23 +16,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from flow.matching.aggregation import DIRECTIONS, VACANT, aggregate_lists, aggregate_volume, lowest_labels
-from flow.matching.agreement import agreed_beliefs
 from flow.matching.coarse_to_fine import DenseMatches
-from flow.matching.costs import candidate_costs, keep_distinct, leave_out_repeats
-from flow.matching.exact import check_pair
+from flow.matching.costs import keep_distinct
+from flow.matching.levels import Hypotheses, Level, agreed, check_pyramids, square
 from flow.matching.seeds import SeedField, neighbour_indices, seed_grid
-from flow.matching.subpixel import refine_subpixel
+from flow.matching.subpixel import subpixel_offsets
 from flow.matching.volume import MEDIAN, cost_volume, median_lowest_cost
 from patchbatch.errors import PatchBatchError
 
-POINTS_AT_ONCE = 1 << 13
 NOT_NEGATIVE = (
     "grid_level",
     "list_radius",
@@ -117,44 +114,6 @@ class SemiGlobalSettings:
 MOST_PENALTY = 200.0  # median costs; what the sums of eight directions have room for in 16 bits
 
 
-@dataclass(frozen=True)
-class _Level:
-    """One level of one direction: both descriptors and the points of image 1, `(N, 2)` px of the level."""
-
-    descriptors1: torch.Tensor
-    descriptors2: torch.Tensor
-    points: NDArray[np.int32]
-
-    def targets(self, vectors: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return where vectors `(N, C, 2)` lead, moved to the border of image 2 where that is outside."""
-        height, width = self.descriptors2.shape[:2]
-        last = np.array([width - 1, height - 1], dtype=np.int32)
-        inside: NDArray[np.int32] = np.clip(self.points[:, None] + vectors, 0, last)
-        return inside
-
-    def part(self, rows: slice) -> _Level:
-        """Return the level with some of its points."""
-        return _Level(self.descriptors1, self.descriptors2, self.points[rows])
-
-    def cheapest(
-        self, vectors: NDArray[np.int32], radius: int, separation: int, keep: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Search squares around vectors `(N, C, 2)`: the best distinct `(N, K, 2)` and costs `(N, K)`."""
-        kept = np.empty((len(vectors), keep, 2), np.int32)
-        costs = np.empty((len(vectors), keep), np.float32)
-        around = square(radius)
-        for first in range(0, len(vectors), POINTS_AT_ONCE):
-            rows = slice(first, first + POINTS_AT_ONCE)
-            level = self.part(rows)
-            offered = (vectors[rows, :, None] + around).reshape(len(level.points), -1, 2)
-            targets = level.targets(offered)
-            asked = targets.copy()
-            leave_out_repeats(asked, 0)
-            found = candidate_costs(level.descriptors1, level.descriptors2, level.points, asked)
-            keep_distinct(targets, found, separation, kept[rows], costs[rows])
-        return kept - self.points[:, None], costs
-
-
 def match_semiglobal(
     pyramid1: Sequence[torch.Tensor],
     pyramid2: Sequence[torch.Tensor],
@@ -180,30 +139,10 @@ def match_semiglobal(
         If the pyramids do not fit together, or the volume of the coarsest level would take too much memory.
     """
     settings = settings or SemiGlobalSettings()
-    _check_levels(pyramid1, pyramid2)
+    check_pyramids(pyramid1, pyramid2)
     return DenseMatches(
         _match_one_way(pyramid1, pyramid2, settings), _match_one_way(pyramid2, pyramid1, settings)
     )
-
-
-def _check_levels(pyramid1: Sequence[torch.Tensor], pyramid2: Sequence[torch.Tensor]) -> None:
-    if not pyramid1 or len(pyramid1) != len(pyramid2):
-        raise PatchBatchError(
-            f"the pyramids have {len(pyramid1)} and {len(pyramid2)} levels; give both the same, at least one"
-        )
-    for descriptors1, descriptors2 in zip(pyramid1, pyramid2, strict=True):
-        check_pair(descriptors1, descriptors2)
-    for finer, coarser in pairwise([*pyramid1, *pyramid2]):
-        if coarser is not pyramid2[0] and coarser.shape[:2] != halved(finer):
-            raise PatchBatchError(
-                f"a level of {tuple(coarser.shape[:2])} px stands under one of {tuple(finer.shape[:2])} px; "
-                f"halve and round up, to {halved(finer)}"
-            )
-
-
-def halved(descriptors: torch.Tensor) -> tuple[int, int]:
-    """Return rows and columns of the level below one of `(H, W, D)`."""
-    return (descriptors.shape[0] + 1) // 2, (descriptors.shape[1] + 1) // 2
 
 
 def _match_one_way(
@@ -267,9 +206,10 @@ def _search_lists(
 ) -> NDArray[np.int32]:
     """List labels around the vectors of the level above, `(h, w, K, 2)`, and aggregate: `(H, W, K, 2)` px."""
     height, width = descriptors1.shape[:2]
-    level = _Level(descriptors1, descriptors2, seed_grid(height, width, 1).reshape(-1, 2))
+    level = Level(descriptors1, descriptors2, seed_grid(height, width, 1).reshape(-1, 2))
     offered = _offered(2 * coarse, level.points >> 1)
-    vectors, costs = level.cheapest(offered, settings.list_radius, 0, settings.labels)
+    listed = level.choose(offered, square(settings.list_radius), 0, settings.labels)
+    vectors, costs = listed.vectors, listed.costs
     scale = max(float(np.median(costs[:, 0])), 1e-12)
     finite = np.minimum(costs / np.float32(scale), VACANT).reshape(height, width, -1)
     labels = np.ascontiguousarray(
@@ -307,58 +247,35 @@ def _search_seeds(
     points = seeds.reshape(-1, 2)
     held = _offered(vectors, points >> depth)
     for finer in range(depth - 1, -1, -1):
-        level = _Level(pyramid1[finer], pyramid2[finer], points >> finer)
-        held, _ = level.cheapest(2 * held, 1, 1, settings.hypotheses)
-    level = _Level(pyramid1[0], pyramid2[0], points)
-    # Hypotheses that lie apart as rivals do: within that the cost decides, between them the neighbours.
-    apart, keep, shape = settings.rival_distance - 1, settings.hypotheses, seeds.shape[:2]
+        level = Level(pyramid1[finer], pyramid2[finer], points >> finer)
+        held = level.choose(2 * held, square(1), 1, settings.hypotheses).vectors
+    level = Level(pyramid1[0], pyramid2[0], points)
+    grid = (seeds.shape[0], seeds.shape[1])
     offered = np.concatenate([held, held[:, :1] + square(settings.search_radius)], axis=1)
-    held, costs = _agreed(*level.cheapest(offered, 0, apart, keep), shape, settings)
+    chosen = _chosen(level, offered, grid, settings)
     for stride in settings.strides:
-        beside = held[neighbour_indices(shape[0], shape[1], stride), 0]
-        offered = np.concatenate([held, beside], axis=1)
-        held, costs = _agreed(*level.cheapest(offered, 0, apart, keep), shape, settings)
-    return _seed_field(level, held, costs, shape, settings.step)
+        beside = chosen.vectors[neighbour_indices(*grid, stride), 0]
+        chosen = _chosen(level, np.concatenate([chosen.vectors, beside], axis=1), grid, settings)
+    return _seed_field(level, chosen, grid, settings.step)
 
 
-def _agreed(
-    vectors: NDArray[np.int32],
-    costs: NDArray[np.float32],
-    shape: tuple[int, ...],
-    settings: SemiGlobalSettings,
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Put first, for every seed, the hypothesis of `(N, K, 2)` that suits its neighbourhood best."""
-    rows, columns = shape
-    beliefs = agreed_beliefs(
-        vectors.reshape(rows, columns, -1, 2),
-        costs.reshape(rows, columns, -1),
-        settings.smoothness,
-        settings.smoothness_limit,
-        settings.smoothness_rounds,
-    )
-    order = np.argsort(beliefs.reshape(costs.shape), axis=1, kind="stable")
-    return np.take_along_axis(vectors, order[..., None], axis=1), np.take_along_axis(costs, order, axis=1)
+def _chosen(
+    level: Level, offered: NDArray[np.int32], grid: tuple[int, int], settings: SemiGlobalSettings
+) -> Hypotheses:
+    """Keep hypotheses as far apart as rivals: within that the cost decides, between them the neighbours."""
+    apart = settings.rival_distance - 1
+    kept = level.choose(offered, square(0), apart, settings.hypotheses)
+    return agreed(kept, grid, settings.smoothness, settings.smoothness_limit, settings.smoothness_rounds)
 
 
-def _seed_field(
-    level: _Level, vectors: NDArray[np.int32], costs: NDArray[np.float32], shape: tuple[int, ...], step: int
-) -> SeedField:
+def _seed_field(level: Level, held: Hypotheses, grid: tuple[int, int], step: int) -> SeedField:
     """Take the first vector of each seed, to a fraction of a pixel; the best of the others is its rival."""
-    places = level.points + vectors[:, 0]
-    refined = refine_subpixel(level.descriptors1, level.descriptors2, level.points, places)
-    rival = costs[:, 1:].min(axis=1, initial=np.inf)
-    points = level.points.astype(np.float32)
+    vectors, costs = held.vectors[:, 0], held.costs
+    fraction = subpixel_offsets(level.descriptors1, level.descriptors2, level.points, level.points + vectors)
     return SeedField(
-        points.reshape(*shape, 2),
-        (refined - points).reshape(*shape, 2),
-        costs[:, 0].reshape(shape),
-        rival.reshape(shape),
+        level.points.reshape(*grid, 2).astype(np.float32),
+        (vectors.astype(np.float32) + fraction).reshape(*grid, 2),
+        costs[:, 0].reshape(grid),
+        costs[:, 1:].min(axis=1, initial=np.inf).reshape(grid),
         step,
     )
-
-
-def square(radius: int) -> NDArray[np.int32]:
-    """Return the offsets of a square, its middle first so that it wins ties, `((2 radius + 1)^2, 2)`."""
-    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
-    offsets = np.stack([x.ravel(), y.ravel()], axis=1).astype(np.int32)
-    return offsets[np.argsort(np.abs(offsets).max(axis=1), kind="stable")]

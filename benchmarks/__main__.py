@@ -14,6 +14,7 @@ from benchmarks import (
     flow_command,
     matching_command,
     speed_command,
+    stages_command,
     training_command,
     transfer_command,
 )
@@ -25,6 +26,7 @@ COMMANDS = (
     descriptors_command,
     matching_command,
     epic_command,
+    stages_command,
     ablation_command,
     speed_command,
     training_command,

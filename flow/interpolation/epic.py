@@ -21,11 +21,11 @@ from flow.interpolation.extrapolation import blend_regional_motion
 from flow.interpolation.geodesic import distance_transform
 from flow.interpolation.neighbours import cell_graph, nearest_on_graph
 from flow.interpolation.pruning import (
-    clamped,
     consistent,
     one_per_pixel,
     salient,
     seed_pixels,
+    started_inside,
     without_islands,
 )
 from flow.interpolation.settings import InterpolationSettings
@@ -62,8 +62,8 @@ def interpolate(
     Parameters
     ----------
     matches
-        Any number. End points outside are clamped to the image; of several on one pixel the most confident
-        counts.
+        Any number. Starts outside are moved to the border of the image; of several on one pixel the most
+        confident counts. Ends may lie outside.
     image
         Image 1, `(H, W)` or `(H, W, 3)` RGB float32 in [0, 1].
     edges
@@ -95,7 +95,7 @@ def interpolate(
     settings = settings or InterpolationSettings()
     _check(matches, image, edges)
     cost = (gradient_edges(image) if edges is None else edges) + np.float32(settings.cost_floor)
-    believed = one_per_pixel(clamped(matches, cost.shape), cost.shape)
+    believed = one_per_pixel(started_inside(matches, cost.shape), cost.shape)
     if not len(believed):
         return np.zeros((*cost.shape, 2), np.float32), np.zeros(cost.shape, np.float32)
     believed = salient(believed, image, settings.saliency)

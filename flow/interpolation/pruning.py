@@ -25,13 +25,15 @@ def seed_pixels(matches: Matches) -> NDArray[np.intp]:
     return matches.points1.astype(np.intp)
 
 
-def clamped(matches: Matches, shape: tuple[int, ...]) -> Matches:
-    """Return the matches with both ends moved into an image of shape `(H, W)`."""
+def started_inside(matches: Matches, shape: tuple[int, ...]) -> Matches:
+    """Return the matches with their starts moved into an image of shape `(H, W)`, their ends as they are.
+
+    What leaves the image is told by its end. The EpicFlow program moves ends inside too; a matcher that
+    looks inside image 2 only never notices.
+    """
     limit = np.array([shape[1] - 1, shape[0] - 1], np.float32)
-    points1, points2 = (
-        np.clip(points, 0, limit).astype(np.float32) for points in (matches.points1, matches.points2)
-    )
-    return Matches(points1, points2, matches.cost, matches.confidence)
+    points1 = np.clip(matches.points1, 0, limit).astype(np.float32)
+    return Matches(points1, matches.points2, matches.cost, matches.confidence)
 
 
 def one_per_pixel(matches: Matches, shape: tuple[int, ...]) -> Matches:

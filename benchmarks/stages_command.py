@@ -1,0 +1,86 @@
+"""`python -m benchmarks stages`: which part of the dense stages brings what, and what the matches lose."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from patchbatch.errors import PatchBatchError
+
+# Said again here because the modules that define them take a second to import, which --help should not.
+DATASETS = ("kitti2015", "kitti2012", "sintel-final", "sintel-clean", "middlebury", "chairs")
+
+DESCRIPTION = """\
+Match every pair once, then interpolate and refine in many ways: with one part changed from the default of its
+data set at a time, and with the default on matches mended by the ground truth. Two tables on stdout: EPE in
+px / Fl-all in percent, means over the pairs of each data set."""
+MATCHES_HELP = """\
+matches of the second table:
+  own              as the matcher keeps them
+  wrong removed    without those over 3 px off
+  wrong mended     the truth in the stead of those
+  true in place    the truth at their places, so with the same density and holes; exact or with noise
+  true everywhere  the truth at every point of the 3-px grid, hidden ones included
+Where truth is sparse (KITTI), the closest known pixel of the same 3-px cell stands in; cells without stay
+empty."""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the sub-command and its arguments."""
+    parser = commands.add_parser(
+        "stages",
+        help="what each part of the dense stages brings, and what matches lose",
+        description=DESCRIPTION,
+        epilog=MATCHES_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("root", metavar="ROOT", help="the folder that holds the data sets")
+    parser.add_argument(
+        "--dataset",
+        nargs="+",
+        action="extend",
+        choices=DATASETS,
+        metavar="DATASET",
+        help=f"{', '.join(DATASETS)}; default all there are",
+    )
+    parser.add_argument(
+        "--pair", nargs="+", action="extend", metavar="NAME", help="only pairs of these names"
+    )
+    parser.add_argument("--model", default="compact", metavar="NAME|FILE", help="network (compact)")
+    parser.add_argument(
+        "--edge-network", metavar="FILE", help="weights of an edge network, for a variant with its edges"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write all figures, also of every pair, to FILE")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
+    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the benchmark, print its tables and write its file.
+
+    Raises
+    ------
+    PatchBatchError
+        For anything the user can mend.
+    """
+    # Imported after the arguments are known to be right, so that --help and usage errors are quick.
+    from benchmarks import stages, table  # noqa: PLC0415
+
+    if arguments.json is not None and not Path(arguments.json).absolute().parent.is_dir():
+        raise PatchBatchError(f"no folder for {arguments.json}: make it first, the run takes minutes")
+    report = stages.run(
+        stages.StagesBenchmark(
+            root=arguments.root,
+            datasets=tuple(arguments.dataset or ()),
+            pairs=tuple(arguments.pair or ()),
+            model=arguments.model,
+            edge_network=arguments.edge_network,
+            device=arguments.device,
+            precision=arguments.precision,
+        )
+    )
+    print(stages.format_tables(report["rows"]))
+    if arguments.json is not None:
+        table.write_json(arguments.json, report)
+    return 0

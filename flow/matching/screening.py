@@ -223,12 +223,13 @@ def _screen_rows(
 
 @njit(cache=True, nogil=True)
 def screen_tile(
-    tile: Any, side1: Any, side2: Any, best1: Any, best2: Any,
+    tile: Any, side1: Any, side2: Any, best1: Any, held2: Any,
     stored1: Any, stored2: Any, span: Any, slack: Any,
-) -> Any:  # fmt: skip
-    """Take what a tile of products says into the nearest so far of image 1; return it for image 2.
+) -> None:  # fmt: skip
+    """Take what a tile of products says into the nearest so far.
 
-    So tiles with other rows may be screened by other threads meanwhile. The answer does not depend on how
+    Tiles with other rows may be screened by other threads meanwhile: they share `best1`, in other places, but
+    have the nearest of the columns to themselves, for `take_columns`. The answer does not depend on how
     rows are shared among tiles.
 
     Parameters
@@ -237,35 +238,30 @@ def screen_tile(
         `(P, Q)` bits of -d^2 / 2: uint16 of bfloat16, or uint32 of float32.
     side1, side2
         `Side` of its rows and of its columns.
-    best1, best2
-        `Best` of the two images; the first is changed.
+    best1
+        `Best` of image 1, changed.
+    held2
+        Squared distances and slots `(Q,)` of the columns so far, changed.
     stored1, stored2
         `shared_array` of the two images.
     span
         `Span` of the columns.
     slack
         float32, error of the product relative to the sum of the squared lengths of a pair.
-
-    Returns
-    -------
-    tuple
-        Squared distances and slots `(Q,)` of the columns, for `take_columns`.
     """
     worst = _code(np.float32(np.inf), tile[0, 0])
     codes1, codes2 = np.full(tile.shape[0], worst), np.full(tile.shape[1], worst)
     held1 = (best1.distance[side1.slot], best1.slot[side1.slot])
-    held2 = (best2.distance[side2.slot], best2.slot[side2.slot])
     _lowest_of_rows(tile, side1, span, codes1, codes2)
     _lower_codes(codes1, held1[0], side1, side2, slack)
     _lower_codes(codes2, held2[0], side2, side1, slack)
     _screen_rows(tile, side1, side2, held1, held2, codes1, codes2, stored1, stored2, span)
     best1.distance[side1.slot], best1.slot[side1.slot] = held1
-    return held2
 
 
 @njit(cache=True, nogil=True)
 def take_columns(best: Any, slots: Any, held: Any) -> None:
-    """Take what `screen_tile` returned for the columns with these slots into the `Best` of their image."""
+    """Take what `screen_tile` found for the columns with these slots into the `Best` of their image."""
     for j in range(slots.shape[0]):
         slot = slots[j]
         if _improves(held[0][j], held[1][j], best.distance[slot], best.slot[slot]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,8 @@ from flow.matching.tiles import Rectangle, pack, packed_width
 # ones, since a tile is compared with all that the windows of its pixels reach together.
 GLOBAL_TILE = (64, 64)
 WIDE_WINDOW, WIDE_TILE, NARROW_TILE = 100, (32, 32), (32, 16)  # px, px, px
-PRODUCTS = 1 << 22  # numbers of a tile of products: 8 MB of bfloat16, which stay in the last cache
+PRODUCTS = 1 << 21  # numbers of a worker's tile of products: 4 MB of bfloat16, which stay in the last cache
+TILES_OF_THREAD = 4  # at least, along a row of tiles, so that all end at about the same time
 SIDE_BYTES = 20  # of a pixel beside its matrix
 FIXED_MB = 24.0  # tile, products and the library's own copies
 BITS = {torch.bfloat16: torch.uint16, torch.float32: torch.uint32}
@@ -41,7 +42,7 @@ class _Pixels:
 
 @dataclass(frozen=True)
 class _Search:
-    """What stays the same through a sweep; `buffer` holds a tile of products."""
+    """What stays the same through a sweep. `lock` guards `best2`, which all workers write."""
 
     descriptors1: torch.Tensor
     descriptors2: torch.Tensor
@@ -52,8 +53,8 @@ class _Search:
     work_mb: float
     best1: Best
     best2: Best
-    buffer: torch.Tensor
-    pool: ThreadPoolExecutor
+    numbers: int  # of a worker's tile of products
+    lock: Lock
 
 
 def search_on_cpu(
@@ -88,17 +89,26 @@ def search_on_cpu(
     rows, columns = grid.shape
     best1, best2 = _nothing_yet(rows * columns), _nothing_yet(descriptors2.shape[:2].numel())
     stored = shared_array(descriptors1), shared_array(descriptors2)
-    tile_rows, tile_columns = _tile_shape(window)
+    threads = torch.get_num_threads()
+    tile_rows, tile_columns = _tile_shape(window, columns, threads)
     # Room for a whole column of a band, whatever its height.
-    buffer = torch.empty(max(PRODUCTS, tile_rows * tile_columns * descriptors2.shape[0]), dtype=dtype)
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        search = _Search(
-            descriptors1, descriptors2, stored, grid, window, dtype, work_mb, best1, best2, buffer, pool
-        )
-        for row_of_tiles in grid.tiles(tile_rows, columns):
-            for band, pixels in _bands(search, row_of_tiles):
-                for tile in row_of_tiles.tiles(tile_rows, tile_columns):
-                    _sweep_band(search, tile, band, pixels)
+    numbers = max(PRODUCTS, tile_rows * tile_columns * descriptors2.shape[0])
+    workers = max(1, min(threads, int(work_mb / 2 * 1e6) // (numbers * dtype.itemsize)))
+    work_mb -= (workers - 1) * numbers * dtype.itemsize / 1e6
+    search = _Search(
+        descriptors1, descriptors2, stored, grid, window, dtype, work_mb, best1, best2, numbers, Lock()
+    )
+    # Every worker multiplies and screens tiles of its own: threads that share a product wait for each other
+    # at its end, spinning, on the cores that screening needs.
+    try:
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            for row_of_tiles in grid.tiles(tile_rows, columns):
+                for band, pixels in _bands(search, row_of_tiles):
+                    tiles = row_of_tiles.tiles(tile_rows, tile_columns)
+                    for done in [pool.submit(_sweep_band, search, tile, band, pixels) for tile in tiles]:
+                        done.result()
+    finally:
+        torch.set_num_threads(threads)  # what threads to come begin with
     return best1.distance, best1.slot, best2.distance, best2.slot
 
 
@@ -106,9 +116,10 @@ def _nothing_yet(count: int) -> Best:
     return Best(np.full(count, np.inf, np.float32), np.full(count, -1, np.int32))
 
 
-def _tile_shape(window: int | None) -> tuple[int, int]:
+def _tile_shape(window: int | None, columns: int, threads: int) -> tuple[int, int]:
     if window is None:
-        return GLOBAL_TILE
+        rows, most = GLOBAL_TILE
+        return rows, max(1, min(most, columns // (TILES_OF_THREAD * threads)))
     return WIDE_TILE if window >= WIDE_WINDOW else NARROW_TILE
 
 
@@ -143,10 +154,11 @@ def _sweep_band(search: _Search, tile: Rectangle, band: Rectangle, columns: _Pix
     rows = _prepare(search.descriptors1, tile, search.grid, search.dtype, True)
     high = band.shape[0]
     left, right = (met.left - band.left) * high, (met.right - band.left) * high
-    at_once = max(1, len(search.buffer) // (len(rows.matrix) * high)) * high
+    buffer = torch.empty(search.numbers, dtype=search.dtype)
+    at_once = max(1, len(buffer) // (len(rows.matrix) * high)) * high
     for first in range(left, right, at_once):
         part = columns.part(first, min(first + at_once, right))
-        product = search.buffer[: len(rows.matrix) * len(part.matrix)].view(len(rows.matrix), -1)
+        product = buffer[: len(rows.matrix) * len(part.matrix)].view(len(rows.matrix), -1)
         torch.mm(rows.matrix, part.matrix.T, out=product)
         window = -1 if search.window is None else search.window
         span = Span(window, band.left + first // high, band.top, high)
@@ -154,26 +166,19 @@ def _sweep_band(search: _Search, tile: Rectangle, band: Rectangle, columns: _Pix
 
 
 def _screen(search: _Search, product: torch.Tensor, rows: Side, columns: Side, span: Span) -> None:
-    """Share the rows of a tile of products among threads, and gather what they say about the columns."""
-    codes = product.view(BITS[search.dtype]).numpy()
+    """Take what a tile of products says into the nearest so far of both images."""
     slack = np.float32(NORM_ERROR + TERM_ERROR * packed_width(search.descriptors1.shape[2]))
-
-    def screen(first: int, last: int) -> Any:
-        return screen_tile(
-            codes[first:last],
-            rows.part(first, last),
-            columns,
-            search.best1,
-            search.best2,
-            *search.stored,
-            span,
-            slack,
-        )
-
-    threads = torch.get_num_threads()
-    bounds = [len(codes) * i // threads for i in range(threads + 1)]
-    parts = [(first, last) for first, last in pairwise(bounds) if first < last]
-    # A thread of its own costs something, so one part is screened in this one.
-    run = map if len(parts) == 1 else search.pool.map
-    for found in list(run(screen, *zip(*parts, strict=True))):
-        take_columns(search.best2, columns.slot, found)
+    with search.lock:
+        held = search.best2.distance[columns.slot], search.best2.slot[columns.slot]
+    screen_tile(
+        product.view(BITS[search.dtype]).numpy(),
+        rows,
+        columns,
+        search.best1,
+        held,
+        *search.stored,
+        span,
+        slack,
+    )
+    with search.lock:
+        take_columns(search.best2, columns.slot, held)

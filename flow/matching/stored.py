@@ -1,54 +1,15 @@
-"""Descriptors as compiled loops read them: in place, whatever their type, compared in float32."""
+"""Descriptors as compiled loops compare them: in place, whatever their type, in float32."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import torch
-from numba import njit, types
-from numba.extending import overload
-from numpy.typing import NDArray
+from numba import njit
 
+from patchbatch.descriptors.stored import number, shared_array
 
-def shared_array(descriptors: torch.Tensor) -> NDArray[Any]:
-    """Return CPU descriptors as an array that `number` reads.
-
-    Parameters
-    ----------
-    descriptors
-        `(H, W, D)`. float32 is shared; bfloat16 is shared as its bits in uint16, float16 as its bits in
-        int16, since numba knows neither. Other types, and axes in another order, are copied.
-    """
-    descriptors = descriptors.detach().contiguous()
-    bits = {torch.bfloat16: torch.uint16, torch.float16: torch.int16}.get(descriptors.dtype)
-    array: NDArray[Any] = (descriptors.float() if bits is None else descriptors.view(bits)).numpy()
-    return array
-
-
-def number(stored: Any) -> Any:
-    """Return one number of a `shared_array` as float32; only callable from numba code."""
-    raise NotImplementedError("only callable from numba code")
-
-
-@overload(number)
-def _overload_number(stored: Any) -> Any:
-    def from_bfloat16(stored: Any) -> Any:
-        # bfloat16 is the upper half of a float32
-        return np.uint32(np.uint32(stored) << np.uint32(16)).view(np.float32)
-
-    def from_float16(stored: Any) -> Any:
-        # The exponents of float16 and float32 are 112 apart; the product also makes subnormals right.
-        magnitude = np.uint32(np.uint32(np.uint16(stored) & np.uint16(0x7FFF)) << np.uint32(13))
-        value = magnitude.view(np.float32) * np.float32(2.0**112)
-        if magnitude >= np.uint32(0x7C00 << 13):
-            value = np.float32(np.nan)
-        return -value if stored < 0 else value
-
-    def as_it_is(stored: Any) -> Any:
-        return stored
-
-    return {types.uint16: from_bfloat16, types.int16: from_float16}.get(stored, as_it_is)
+__all__ = ["number", "shared_array", "squared_distance"]
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import pairwise
-
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
+from patchbatch.descriptors.dense_engine import DenseEngine
 from patchbatch.descriptors.engine import PatchEngine
+from patchbatch.descriptors.multiscale import fill_side_by_side, join
 from patchbatch.descriptors.network import PatchNet
-from patchbatch.descriptors.scales import ScaleJoin
 from patchbatch.devices import resolve_precision
 from patchbatch.errors import PatchBatchError
 
-# Working memory of dense evaluation: the last two feature maps in half precision and the result in float32.
-BYTES_PER_PIXEL = 4096
 PATCHES_AT_ONCE = 512
-ROWS_AT_ONCE = 32
 # The crops the networks learn from are 190 px wide and standardised one by one: a deviation of 55 px.
 SURROUNDINGS_PX = 60.0
 LEAST_CONTRAST = 4 / 255
@@ -59,18 +53,23 @@ def describe(
     PatchBatchError
         When the image is not a non-empty two-dimensional array, or for an unknown precision.
     """
+    dtype = resolve_precision(precision, next(model.parameters()).device)
+    return _describe(image, model, dtype, memory_mb, model.dimension)
+
+
+def _describe(
+    image: NDArray[np.float32], model: PatchNet, dtype: torch.dtype, memory_mb: int, room: int
+) -> Tensor:
+    """Describe every pixel -> `(H, W, room)`, of which the first D numbers are written."""
     if image.ndim != 2 or image.size == 0:
         raise PatchBatchError(
             f"describe takes a grey image (H, W), not shape {image.shape}; convert it with to_grey"
         )
     device = next(model.parameters()).device
-    dtype = resolve_precision(precision, device)
     padded = torch.from_numpy(pad_for_patches(standardize(image, model), model.patch_size)).to(device)
-    described = torch.empty(*image.shape, model.dimension, dtype=dtype, device=device)
-    if model.is_dense:
-        _describe_tiles(padded, model, dtype, memory_mb, described)
-    else:
-        PatchEngine(model, dtype, memory_mb).everywhere(padded, described)
+    described = torch.empty(*image.shape, room, dtype=dtype, device=device)
+    engine = DenseEngine if model.is_dense else PatchEngine
+    engine(model, dtype, memory_mb).everywhere(padded, described)
     return described
 
 
@@ -135,41 +134,23 @@ def describe_pyramid(
     list of Tensor
         `(H_l, W_l, E)`, the finest first; E is `D * (1 + len(context))`, or `joint[-1]`.
     """
-    context = model.config.context
-    images = halvings(image, levels + len(context))
-    described = [describe(level, model, precision, memory_mb) for level in images]
+    context, reach = model.config.context, 1 + len(model.config.context)
+    dtype = resolve_precision(precision, next(model.parameters()).device)
+    beside = bool(context) and model.joining is None
+    described = []
+    for number, level in enumerate(halvings(image, levels + len(context))):
+        # Each level is written where its context will stand beside it.
+        room = model.dimension * (reach if beside and number < levels else 1)
+        described.append(_describe(level, model, dtype, memory_mb, room))
     if not context:
         return described
-    reach = 1 + len(context)
-    return [_with_context(described[level : level + reach], model) for level in range(levels)]
-
-
-def _with_context(described: list[Tensor], model: PatchNet) -> Tensor:
-    together = _side_by_side(described, model.config.context)
-    if model.joining is None:
-        return together
-    joined = [_join(rows.flatten(0, 1), model.joining) for rows in torch.split(together, ROWS_AT_ONCE)]
-    return torch.cat(joined).view(*together.shape[:2], -1)
-
-
-def _join(side_by_side: Tensor, joining: ScaleJoin) -> Tensor:
-    """Join rows `(N, S)` in their own precision -> `(N, E)`."""
-    dtype = side_by_side.dtype
-    with torch.autocast(side_by_side.device.type, dtype, enabled=dtype != torch.float32):
-        joined: Tensor = joining(side_by_side)
-    return joined.to(dtype)
-
-
-def _side_by_side(described: list[Tensor], weights: tuple[float, ...]) -> Tensor:
-    own = described[0]
-    height, width, dimension = own.shape
-    together = own.new_empty(height, width, dimension * (1 + len(weights)))
-    together[..., :dimension] = own
-    for number, (weight, coarse) in enumerate(zip(weights, described[1:], strict=True), 1):
-        channels = coarse.permute(2, 0, 1)[None]
-        enlarged = F.interpolate(channels, size=(height, width), mode="bilinear", align_corners=False)
-        together[..., number * dimension : (number + 1) * dimension] = weight * enlarged[0].permute(1, 2, 0)
-    return together
+    for number in range(levels):  # finest first: a level's own numbers are not touched by its context
+        coarser = described[number + 1 : number + reach]
+        if model.joining is None:
+            fill_side_by_side(described[number], coarser, context)
+        else:
+            described[number] = join(described[number], coarser, context, model.joining)
+    return described[:levels]
 
 
 def halvings(image: NDArray[np.float32], levels: int) -> list[NDArray[np.float32]]:
@@ -199,11 +180,17 @@ def standardize(image: NDArray[np.float32], model: PatchNet) -> NDArray[np.float
 
 def _surrounding_mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the Gaussian mean around each pixel, of the part of the surroundings that lies in the image."""
-    total, weight = (
-        cv2.GaussianBlur(array, (0, 0), SURROUNDINGS_PX, borderType=cv2.BORDER_CONSTANT)
-        for array in (values.astype(np.float32), np.ones(values.shape, np.float32))
-    )
-    return np.asarray(total / weight, np.float32)
+    total = _blurred(values.astype(np.float32))
+    # A Gaussian is a product of one along rows and one along columns, and so is its part inside the image.
+    height, width = values.shape
+    rows, columns = _blurred(np.ones((height, 1), np.float32)), _blurred(np.ones((1, width), np.float32))
+    middle = _blurred(np.ones((1, 1), np.float32))
+    return np.asarray(total / (rows * columns / middle), np.float32)
+
+
+def _blurred(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    border = cv2.BORDER_CONSTANT
+    return np.asarray(cv2.GaussianBlur(values, (0, 0), SURROUNDINGS_PX, borderType=border), np.float32)
 
 
 def pad_for_patches(image: NDArray[np.float32], patch_size: int) -> NDArray[np.float32]:
@@ -213,68 +200,6 @@ def pad_for_patches(image: NDArray[np.float32], patch_size: int) -> NDArray[np.f
     rows = np.pad(np.arange(image.shape[0]), (before, after), mode="reflect")
     columns = np.pad(np.arange(image.shape[1]), (before, after), mode="reflect")
     return image[np.ix_(rows, columns)]
-
-
-def _describe_tiles(padded: Tensor, model: PatchNet, dtype: torch.dtype, memory_mb: int, out: Tensor) -> None:
-    evaluate = folded(model, dtype)
-    overlap = model.patch_size - 1
-    for top, bottom, left, right in _tiles(out.shape[0], out.shape[1], memory_mb * 2**20 // BYTES_PER_PIXEL):
-        tile = padded[top : bottom + overlap, left : right + overlap]
-        out[top:bottom, left:right] = evaluate(tile[None, None])[0].permute(1, 2, 0)
-
-
-def _tiles(height: int, width: int, pixels: int) -> Iterator[tuple[int, int, int, int]]:
-    """Cut an area into nearly equal, nearly square tiles of at most about `pixels` pixels."""
-    side = max(16, int(pixels**0.5))
-    rows, columns = -(-height // side), -(-width // side)
-    if rows == 1 or columns == 1:  # a thin image needs no squares
-        rows, columns = (1, max(1, -(-height * width // max(256, pixels)))) if rows == 1 else (rows, columns)
-    edges_y = np.linspace(0, height, rows + 1).round().astype(int)
-    edges_x = np.linspace(0, width, columns + 1).round().astype(int)
-    for top, bottom in pairwise(edges_y):
-        for left, right in pairwise(edges_x):
-            yield int(top), int(bottom), int(left), int(right)
-
-
-def folded(model: PatchNet, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
-    """Return dense evaluation with each normalisation folded into its convolution, products in `dtype`.
-
-    Pools by two shifted maxima instead of a window: the same values, and several times faster with dilation
-    on the CPU.
-    """
-    layers = []
-    for convolution, norm in zip(model.convolutions, model.normalizations, strict=True):
-        assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)  # noqa: S101 - types
-        assert convolution.bias is not None and norm.running_mean is not None and norm.running_var is not None  # noqa: S101 - types
-        gain = norm.weight / (norm.running_var + norm.eps).sqrt()
-        weight = convolution.weight * gain[:, None, None, None]
-        bias = (convolution.bias - norm.running_mean) * gain + norm.bias
-        layers.append((weight.to(dtype).contiguous(memory_format=torch.channels_last), bias.to(dtype)))
-    matrices: dict[int, Tensor] = {
-        int(number) - 1: side.get_parameter("weight").to(dtype) for number, side in model.sides.items()
-    }
-    config = model.config
-
-    def evaluate(image: Tensor) -> Tensor:
-        x = ((image - config.input_mean) / config.input_std).to(dtype)
-        x = x.contiguous(memory_format=torch.channels_last)
-        shape = torch.Size(size - config.patch_size + 1 for size in image.shape[-2:])
-        sides: list[Tensor] = []
-        for index, (weight, bias) in enumerate(layers):
-            dilation = 2**index
-            x = F.conv2d(x, weight, bias, dilation=dilation)
-            if index in matrices:
-                centres = model.activate(model.at_centres(index, x, 1, 1, shape))
-                sides.append(F.conv2d(centres, matrices[index]))
-            if index < len(layers) - 1:
-                x = torch.maximum(x[:, :, :-dilation], x[:, :, dilation:])
-                x = torch.maximum(x[..., :-dilation], x[..., dilation:])
-            x = model.activate(x)
-        for side in sides:
-            x = x + side
-        return F.normalize(x.float(), dim=1) if config.unit_length else x
-
-    return evaluate
 
 
 def _patchwise(patches: Tensor, model: PatchNet, dtype: torch.dtype) -> Tensor:

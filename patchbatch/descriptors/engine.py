@@ -81,12 +81,13 @@ class PatchEngine:
         padded
             `(H + P - 1, W + P - 1)` grey levels, P the patch size.
         out
-            `(H, W, D)`, written to; `out[y, x]` belongs to the patch whose top left pixel is (x, y).
+            `(H, W, E)`, E >= D; the first D numbers of each pixel are written to. `out[y, x]` belongs to the
+            patch whose top left pixel is (x, y).
         """
         height, width = out.shape[:2]
         for top in range(0, height, self.tile_side):
             for left in range(0, width, self.tile_side):
-                tile = out[top : top + self.tile_side, left : left + self.tile_side]
+                tile = out[top : top + self.tile_side, left : left + self.tile_side, : self.model.dimension]
                 rows, columns = (torch.arange(size, device=self.device) for size in tile.shape[:2])
                 y, x = (grid.flatten() for grid in torch.meshgrid(rows, columns, indexing="ij"))
                 for some, described in self._in_tile(padded, left, top, x, y):

@@ -18,7 +18,8 @@ from numba import njit, prange
 from torch import Tensor
 
 from patchbatch.descriptors.normalization import FineGrainedBatchNorm, shares_statistics
-from patchbatch.descriptors.pooling import Maps, PlaceNorm, _store, _stored, _widened, normalize_and_pool
+from patchbatch.descriptors.pooling import Maps, PlaceNorm, normalize_and_pool
+from patchbatch.descriptors.stored import number, shared_array, store
 
 # Columns whose sums are in the first-level cache while all patches are read.
 COLUMNS_AT_ONCE = 1024
@@ -68,7 +69,7 @@ class _Fused(torch.autograd.Function):
         count, channels, size, _ = x.shape
         rows = x.permute(0, 2, 3, 1).reshape(count, -1)
         mean, std = np.empty(rows.shape[1], np.float32), np.empty(rows.shape[1], np.float32)
-        _statistics(_stored(rows), eps, mean, std)
+        _statistics(shared_array(rows), eps, mean, std)
         # Places in the order of memory: row, column, channel.
         mean_at, std_at = (torch.from_numpy(v).view(size, size, channels) for v in (mean, std))
         gain = weight.permute(1, 2, 0) / std_at
@@ -90,7 +91,7 @@ class _Fused(torch.autograd.Function):
         upstream = gradients[0].permute(0, 2, 3, 1).to(rows.dtype).reshape(count, side, -1)
         sums = np.zeros((2, size, size * channels), np.float32)  # of the gradient; of it times the value
         gains, offsets, means = (v.reshape(size, -1).numpy() for v in (gain, offset, mean))
-        shaped, given = _stored(rows.view(count, size, -1)), _stored(upstream)
+        shaped, given = shared_array(rows.view(count, size, -1)), shared_array(upstream)
         _gradient_sums(shaped, given, gains, offsets, means, np.float32(ctx.slope), channels, sums)
         of_bias, of_weight = (torch.from_numpy(total).view(size, size, channels) for total in sums)
         of_weight /= std
@@ -101,7 +102,7 @@ class _Fused(torch.autograd.Function):
         _gradients(
             shaped, given, gains, offsets, np.float32(ctx.slope), channels,
             constant.reshape(size, -1).numpy(), along.reshape(size, -1).numpy(),
-            _stored(downstream.view(count, size, -1)),
+            shared_array(downstream.view(count, size, -1)),
         )  # fmt: skip
         of_weight, of_bias = of_weight.permute(2, 0, 1), of_bias.permute(2, 0, 1)
         maps = downstream.view(count, size, size, channels).permute(0, 3, 1, 2)
@@ -117,11 +118,11 @@ def _statistics(rows: Any, eps: float, mean: Any, std: Any) -> None:
         about = np.empty(last - first, np.float32)
         total, squares = np.zeros(last - first, np.float32), np.zeros(last - first, np.float32)
         for i in range(last - first):
-            about[i] = _widened(rows[0, first + i])
+            about[i] = number(rows[0, first + i])
         for n in range(1, count):
             row = rows[n, first:last]
             for i in range(last - first):
-                value = _widened(row[i]) - about[i]
+                value = number(row[i]) - about[i]
                 total[i] += value
                 squares[i] += value * value
         for i in range(last - first):
@@ -178,7 +179,7 @@ def _gradients(
 @njit(cache=True, nogil=True, fastmath={"contract"})
 def _normalize(values: Any, gain: Any, offset: Any, out: Any) -> None:
     for i in range(out.shape[0]):
-        out[i] = _widened(values[i]) * gain[i] + offset[i]
+        out[i] = number(values[i]) * gain[i] + offset[i]
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
@@ -201,7 +202,7 @@ def _arrive_left(a: Any, b: Any, c: Any, d: Any, gradient: Any, slope: Any, uppe
     zero = np.float32(0)
     for k in range(a.shape[0]):
         best = max(a[k], b[k], c[k], d[k])
-        g = _widened(gradient[k])
+        g = number(gradient[k])
         g = g if best > 0 else slope * g
         first = (a[k] >= b[k]) & (a[k] >= c[k]) & (a[k] >= d[k])
         third = (c[k] > a[k]) & (c[k] > b[k]) & (c[k] >= d[k])
@@ -214,7 +215,7 @@ def _arrive_right(a: Any, b: Any, c: Any, d: Any, gradient: Any, slope: Any, upp
     zero = np.float32(0)
     for k in range(a.shape[0]):
         best = max(a[k], b[k], c[k], d[k])
-        g = _widened(gradient[k])
+        g = number(gradient[k])
         g = g if best > 0 else slope * g
         second = (b[k] > a[k]) & (b[k] >= c[k]) & (b[k] >= d[k])
         fourth = (d[k] > a[k]) & (d[k] > b[k]) & (d[k] > c[k])
@@ -226,10 +227,10 @@ def _arrive_right(a: Any, b: Any, c: Any, d: Any, gradient: Any, slope: Any, upp
 def _add_up(arriving: Any, values: Any, mean: Any, total: Any, with_value: Any) -> None:
     for i in range(arriving.shape[0]):
         total[i] += arriving[i]
-        with_value[i] += arriving[i] * (_widened(values[i]) - mean[i])
+        with_value[i] += arriving[i] * (number(values[i]) - mean[i])
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
 def _combine(arriving: Any, values: Any, gain: Any, constant: Any, along: Any, out: Any) -> None:
     for i in range(arriving.shape[0]):
-        _store(out, i, arriving[i] * gain[i] + constant[i] + _widened(values[i]) * along[i])
+        store(out, i, arriving[i] * gain[i] + constant[i] + number(values[i]) * along[i])

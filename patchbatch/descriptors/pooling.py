@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numba import njit, prange, types
-from numba.extending import overload
-from numpy.typing import NDArray
+from numba import njit, prange
 from torch import Tensor
+
+from patchbatch.descriptors.stored import number, shared_array, store
 
 # Patches that take turns on a row of gains and offsets while these are in the first-level cache.
 PATCHES_PER_TURN = 16
@@ -89,8 +89,8 @@ def normalize_and_pool(maps: Maps, norm: PlaceNorm, dtype: torch.dtype) -> Tenso
     pooled = torch.empty(len(maps.starts), norm.pooled, norm.pooled, channels, dtype=dtype)
     gain, offset = (values.reshape(size, -1).numpy() for values in (norm.gain, norm.offset))
     _normalize_and_pool(
-        _stored(maps.values.reshape(-1)), maps.starts.numpy(), maps.row, gain, offset,
-        np.float32(norm.slope), _stored(pooled),
+        shared_array(maps.values.reshape(-1)), maps.starts.numpy(), maps.row, gain, offset,
+        np.float32(norm.slope), shared_array(pooled),
     )  # fmt: skip
     return pooled.permute(0, 3, 1, 2)
 
@@ -103,48 +103,6 @@ def plain_normalize_and_pool(maps: Maps, norm: PlaceNorm, dtype: torch.dtype) ->
     overhang = norm.pooled * 2 > size
     pooled = F.max_pool2d(normalized.permute(0, 3, 1, 2), 2, ceil_mode=overhang)
     return F.leaky_relu(pooled, norm.slope).to(dtype, memory_format=torch.channels_last)
-
-
-def _stored(values: Tensor) -> NDArray[Any]:
-    """Return the numbers as numpy sees them: bfloat16, which it does not know, as uint16."""
-    if values.dtype == torch.bfloat16:
-        return values.view(torch.int16).numpy().view(np.uint16)
-    return values.numpy()
-
-
-def _widened(stored: Any) -> Any:
-    """Stand for the compiled function of this name: a stored number -> float32."""
-    raise NotImplementedError("only callable from compiled code")
-
-
-@overload(_widened)
-def _overload_widened(stored: Any) -> Any:
-    def from_bfloat16(stored: Any) -> Any:
-        # bfloat16 is the upper half of a float32
-        return np.uint32(np.uint32(stored) << np.uint32(16)).view(np.float32)
-
-    def as_it_is(stored: Any) -> Any:
-        return stored
-
-    return from_bfloat16 if stored == types.uint16 else as_it_is
-
-
-def _store(place: Any, index: Any, value: Any) -> Any:
-    """Stand for the compiled function of this name: `place[index] = value`, rounded to what is stored."""
-    raise NotImplementedError("only callable from compiled code")
-
-
-@overload(_store)
-def _overload_store(place: Any, index: Any, value: Any) -> Any:
-    def to_bfloat16(place: Any, index: Any, value: Any) -> None:
-        bits = np.float32(value).view(np.uint32)
-        to_even = np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
-        place[index] = np.uint16((bits + to_even) >> np.uint32(16))
-
-    def as_it_is(place: Any, index: Any, value: Any) -> None:
-        place[index] = value
-
-    return to_bfloat16 if place.dtype == types.uint16 else as_it_is
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -174,8 +132,8 @@ def _higher_row(
     below = values[(start + lower * row) * channels :][: best.shape[0]]
     gain1, gain2, offset1, offset2 = gain[upper], gain[lower], offset[upper], offset[lower]
     for i in range(best.shape[0]):
-        one = _widened(above[i]) * gain1[i] + offset1[i]
-        other = _widened(below[i]) * gain2[i] + offset2[i]
+        one = number(above[i]) * gain1[i] + offset1[i]
+        other = number(below[i]) * gain2[i] + offset2[i]
         best[i] = one if one > other else other
 
 
@@ -191,4 +149,4 @@ def _pool_row(best: Any, slope: Any, pooled: Any) -> None:
         for c in range(channels):
             one, other = best[left + c], best[right + c]
             high = one if one > other else other
-            _store(place, c, high if high > 0 else slope * high)
+            store(place, c, high if high > 0 else slope * high)

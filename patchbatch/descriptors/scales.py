@@ -40,7 +40,10 @@ class ScaleJoin(nn.Module):
 
     def forward(self, side_by_side: Tensor) -> Tensor:
         """Join the scales of each row."""
-        x = self.layers[0](side_by_side)
+        return self.rest(self.layers[0](side_by_side))
+
+    def rest(self, x: Tensor) -> Tensor:
+        """Run what follows the first layer on its output `(N, widths[0])`."""
         for layer in self.layers[1:]:
             x = layer(F.leaky_relu(x, self.slope))
         return F.normalize(x.float(), dim=1)

@@ -131,6 +131,14 @@ def plain_finish(
     target.copy_(described[: target.shape[0], : target.shape[1]])
 
 
+def to_unit_length(values: Tensor, out: Tensor) -> None:
+    """Divide vectors `(H, W, D)` by their length, in float32, and write them to `out`; both contiguous."""
+    if _is_compiled(values) and out.dtype in COMPILED:
+        _to_unit_length(shared_array(values), shared_array(out))
+    else:
+        out.copy_(F.normalize(values.float(), dim=2))
+
+
 def _is_compiled(maps: Tensor) -> bool:
     return maps.device.type == "cpu" and maps.dtype in COMPILED
 
@@ -197,12 +205,8 @@ def _finish(
         for x in range(min(sides.shape[1], out.shape[1] - left)):
             values = trunk[y % across * across + x % across, y // across, x // across]
             _activate_and_add(values, slope, sides[y, x], described)
-            scale = np.float32(1)
-            if unit_length:
-                scale /= max(_length(described), np.float32(1e-12))
-            place = out[top + y, left + x, : described.shape[0]]
-            for d in range(described.shape[0]):
-                store(place, d, described[d] * scale)
+            scale = _to_unit(described) if unit_length else np.float32(1)
+            _put(described, scale, out[top + y, left + x])
 
 
 @njit(cache=True, nogil=True)
@@ -212,9 +216,27 @@ def _activate_and_add(values: Any, slope: Any, more: Any, total: Any) -> None:
         total[d] = (value if value > 0 else slope * value) + number(more[d])
 
 
+@njit(cache=True, nogil=True, parallel=True)
+def _to_unit_length(values: Any, out: Any) -> None:
+    for y in prange(out.shape[0]):
+        wide = np.empty(values.shape[2], np.float32)
+        for x in range(out.shape[1]):
+            given = values[y, x]
+            for d in range(wide.shape[0]):
+                wide[d] = number(given[d])
+            _put(wide, _to_unit(wide), out[y, x])
+
+
+@njit(cache=True, nogil=True)
+def _put(values: Any, scale: Any, place: Any) -> None:
+    for d in range(values.shape[0]):
+        store(place, d, values[d] * scale)
+
+
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _length(values: Any) -> Any:
+def _to_unit(values: Any) -> Any:
+    """Return the factor that makes a vector one of unit length."""
     square = np.float32(0)
     for value in values:
         square += value * value
-    return np.sqrt(square)
+    return np.float32(1) / max(np.sqrt(square), np.float32(1e-12))

@@ -19,7 +19,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 from torch import Tensor
 
-from patchbatch.descriptors.fragments import COMPILED
+from patchbatch.descriptors.fragments import COMPILED, to_unit_length
 from patchbatch.descriptors.scales import ScaleJoin
 from patchbatch.descriptors.stored import number, shared_array, store
 
@@ -104,8 +104,8 @@ def join(own: Tensor, coarser: list[Tensor], weights: tuple[float, ...], joining
             projected = F.linear(level[first : int(rows.high[-1]) + 1], part)
             enlarge(projected, rows.after(first), columns, weight, hidden, range(len(bias)), add=True)
         with torch.autocast(own.device.type, dtype, enabled=dtype != torch.float32):
-            rest = joining.rest(hidden.flatten(0, 1))
-        joined[top:bottom] = rest.view(bottom - top, width, -1)
+            rest = joining.rest(hidden)
+        to_unit_length(rest, joined[top:bottom])
     return joined
 
 

@@ -40,13 +40,13 @@ class ScaleJoin(nn.Module):
 
     def forward(self, side_by_side: Tensor) -> Tensor:
         """Join the scales of each row."""
-        return self.rest(self.layers[0](side_by_side))
+        return F.normalize(self.rest(self.layers[0](side_by_side)).float(), dim=1)
 
     def rest(self, x: Tensor) -> Tensor:
-        """Run what follows the first layer on its output `(N, widths[0])`."""
+        """Run what follows the first layer on its output `(N, widths[0])`, but for the unit length."""
         for layer in self.layers[1:]:
             x = layer(F.leaky_relu(x, self.slope))
-        return F.normalize(x.float(), dim=1)
+        return x
 
 
 def describe_grid(

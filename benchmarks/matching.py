@@ -24,6 +24,7 @@ from benchmarks.matching_figures import (
     threshold_for,
 )
 from benchmarks.matching_methods import search_of
+from benchmarks.matching_subpixel import subpixel_rows
 from flow.matching import MatchingSettings
 from flow.pipeline import pyramid_levels
 from patchbatch.data.images import load_image, to_grey
@@ -79,7 +80,8 @@ def run(benchmark: MatchingBenchmark) -> tuple[dict[str, Any], list[JudgedPair]]
     report
         `benchmark`, `root`, `environment` (with the `settings`), `rows` (one per data set, method and choice
         of matches: means over its pairs), `per_pair`, and `confidence`, how well that of the default
-        method keeps its word, with the new weights where a fit was asked for. Ready for JSON.
+        method keeps its word, with the new weights where a fit was asked for, and `subpixel`, what the
+        fraction of a pixel brings it. Ready for JSON.
     judged
         Seed by seed, of the default method; empty if it was not run.
 
@@ -105,6 +107,7 @@ def run(benchmark: MatchingBenchmark) -> tuple[dict[str, Any], list[JudgedPair]]
         "rows": summary_rows(every, default),
         "per_pair": [row | {"pair": pair.pair} for pair in every for row in _rows([pair])],
         "confidence": confidence,
+        "subpixel": subpixel_rows(judged),
     }
     return report, judged
 

@@ -26,7 +26,8 @@ DEFAULT_METHODS = tuple(name for name in METHODS if name != "exact-global")
 
 DESCRIPTION = """\
 Compare ways to match on pairs with true flow: all methods get the same descriptors and answer for the
-pixels of a 3-px grid of image 1. A table per data set on stdout; means over its pairs."""
+pixels of a 3-px grid of image 1. A table per data set on stdout, means over its pairs; for the default method
+also one of what its fractions of a pixel bring."""
 FIGURES_HELP = """\
 figures (percent; check "none" takes every match, "two-way" those that the matching stage believes, ">= T"
 those of them, for the default method, with at least that confidence, T such that 66 % of the grid on KITTI
@@ -115,12 +116,14 @@ def run(arguments: argparse.Namespace) -> int:
         For anything the user can mend.
     """
     # Imported after the arguments are known to be right, so that --help and usage errors are quick.
-    from benchmarks import matching, matching_report, table  # noqa: PLC0415
+    from benchmarks import matching, matching_report, matching_subpixel, table  # noqa: PLC0415
 
     _check_outputs(arguments)
     settings = settings_of(arguments)
     report, judged = matching.run(settings)
     print(matching_report.format_tables(report["rows"]))
+    if report["subpixel"]:
+        print("\n" + matching_subpixel.format_subpixel(report["subpixel"]))
     if settings.fit:
         print("\n" + matching_report.format_fit(report["confidence"]))
     if arguments.json is not None:

@@ -31,6 +31,8 @@ class JudgedPair:
         Names.
     error
         px from the truth, 0 where that is not known.
+    whole_error
+        The same for the whole pixel nearest to each match: what it was before the fraction was fitted.
     known, seen
         Seeds whose truth is known; of these, those that both images show.
     found, kept
@@ -45,6 +47,7 @@ class JudgedPair:
     pair: str
     method: str
     error: NDArray[np.float64]
+    whole_error: NDArray[np.float64]
     known: Mask
     seen: Mask
     found: Mask
@@ -80,9 +83,12 @@ def judge_pair(
     known, seen = (mask[y, x] for mask in known_and_seen(truth))
     kept, confidence = judge(dense, MatchingSettings())
     features = confidence_features(forward.cost, forward.second_cost, two_way_error(forward, dense.backward))
-    error = np.where(known, endpoint_error(forward.vectors, truth.flow[y, x]), 0)
+    error, whole_error = (
+        np.where(known, endpoint_error(vectors, truth.flow[y, x]), 0)
+        for vectors in (forward.vectors, np.rint(forward.vectors))
+    )
     found = np.isfinite(forward.cost)
-    return JudgedPair(*labels, error, known, seen, found, kept, confidence, features, seconds)
+    return JudgedPair(*labels, error, whole_error, known, seen, found, kept, confidence, features, seconds)
 
 
 def known_and_seen(truth: Truth) -> tuple[Mask, Mask]:

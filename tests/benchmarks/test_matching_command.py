@@ -21,6 +21,7 @@ from benchmarks.matching_figures import (
     threshold_for,
 )
 from benchmarks.matching_methods import SEARCHES, search_of
+from benchmarks.matching_subpixel import subpixel_rows
 from flow.matching import DenseMatches, SeedField
 from flow.matching.confidence import WEIGHTS, weighted_confidence
 from flow.matching.seeds import seed_grid
@@ -58,7 +59,7 @@ def test_json_has_rows_for_each_method_and_check(root, tmp_path, capsys):
     options = ["--method", "coarse-to-fine", "exact-windowed", "--fit-confidence"]
     assert run(root, *options, "--json", str(file), "--reliability", str(picture)) == 0
     report = json.loads(file.read_text(encoding="utf-8"))
-    assert list(report) == ["benchmark", "root", "environment", "rows", "per_pair", "confidence"]
+    assert list(report) == ["benchmark", "root", "environment", "rows", "per_pair", "confidence", "subpixel"]
     labels = [(row["method"], row["check"].partition(" ")[0]) for row in report["rows"]]
     assert labels == [
         ("coarse-to-fine", "none"),
@@ -79,6 +80,9 @@ def test_json_has_rows_for_each_method_and_check(root, tmp_path, capsys):
     assert picture.read_bytes().startswith(b"\x89PNG")
     shown = capsys.readouterr().out
     assert "middlebury: 2 pairs" in shown and "WEIGHTS = ConfidenceWeights(bias=" in shown
+    [row] = report["subpixel"]
+    assert row["matches"] > 100 and 0 < row["fit-mean"] < row["whole-mean"] < 1
+    assert "mean, whole" in shown
 
 
 def test_all_methods_of_the_command_exist():
@@ -115,6 +119,7 @@ def made_judgement(**changes) -> JudgedPair:
         "pair": "one",
         "method": "m",
         "error": np.array([[0.5, 2.0, 9.0, 0.0]]),
+        "whole_error": np.array([[0.5, 2.0, 9.0, 0.0]]),
         "known": np.array([[True, True, True, False]]),
         "seen": np.array([[True, True, False, False]]),
         "found": np.array([[True, True, True, False]]),
@@ -124,6 +129,19 @@ def made_judgement(**changes) -> JudgedPair:
         "seconds": {"describe": 1.0, "match": 2.0},
     }
     return JudgedPair(**(parts | changes))
+
+
+def test_what_the_fraction_brings_in_closed_form():
+    pair = made_judgement()
+    kept, known = np.ones_like(pair.found), np.ones_like(pair.found)
+    whole = np.arange(pair.found.size, dtype=np.float64).reshape(pair.found.shape)
+    pair = made_judgement(kept=kept, known=known, whole_error=whole, error=whole / 2)
+    [row] = subpixel_rows([pair, pair])
+    near = whole[whole <= 3]
+    assert row["matches"] == 2 * near.size and row["pairs"] == 2
+    assert row["whole-mean"] == near.mean() and row["fit-median"] == np.median(near) / 2
+    [nothing] = subpixel_rows([made_judgement(kept=~kept)])
+    assert nothing["matches"] == 0 and nothing["fit-mean"] is None
 
 
 def test_figures_in_closed_form():

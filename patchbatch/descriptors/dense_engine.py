@@ -20,9 +20,9 @@ from patchbatch.descriptors.fragments import finish, pool_to_fragments, take_cen
 from patchbatch.descriptors.network import PatchNet
 
 # Rows of a band. More rows mean larger maps and fewer calls, which other devices than a CPU want.
-BAND_CPU, BAND_DEVICE = 16, 256
+BAND_CPU, BAND_DEVICE = 32, 256
 # Columns at once on a CPU.
-STRIP_CPU = 1280
+STRIP_CPU = 640
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from types import MappingProxyType
 
 import numpy as np
 from numba import njit, prange
@@ -32,13 +30,6 @@ from flow.interpolation.settings import InterpolationSettings
 from flow.interpolation.support import neighbour_support
 from flow.matching.matches import Matches
 from patchbatch.errors import PatchBatchError
-
-_Estimator = Callable[
-    [NDArray[np.float32], NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]], NDArray[np.float64]
-]
-_ESTIMATORS: MappingProxyType[str, _Estimator] = MappingProxyType(
-    {"affine": locally_weighted_affine, "nadaraya-watson": nadaraya_watson, "robust": robust_affine}
-)
 
 # The confidence of a filled pixel falls to a third at this distance from the closest match: ten steps of a
 # 3-px seed grid. A choice, not a fit; it orders pixels in holes by how deep they lie.
@@ -131,13 +122,27 @@ def _dense(
     )
     trust = np.maximum(matches.confidence, np.float32(_LEAST_TRUST)) ** np.float32(settings.confidence_power)
     weights = kernel_weights(index, path, a, trust)
-    models = _ESTIMATORS[settings.estimator](points, vectors, index, weights)
+    models = _fitted(points, vectors, index, weights, settings)
     support, bounds = neighbour_support(points, vectors, matches.confidence, index, weights, models)
     bounds += np.array([-settings.range_margin_px, settings.range_margin_px], np.float32)
     flow, confidence = np.empty((*cost.shape, 2), np.float32), np.empty(cost.shape, np.float32)
     _read_out(distance - cost, label, points, models, bounds, support, a, flow, confidence)
     blend_regional_motion(flow, matches, models, support, bounds, label, cost, settings.extrapolation_px)
     return flow, confidence
+
+
+def _fitted(
+    points: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    index: NDArray[np.int32],
+    weights: NDArray[np.float32],
+    settings: InterpolationSettings,
+) -> NDArray[np.float64]:
+    """Return the local models `(N, 2, 3)` of the estimator asked for."""
+    if settings.estimator == "robust":
+        return robust_affine(points, vectors, index, weights, settings.truncation_px)
+    least_squares = {"affine": locally_weighted_affine, "nadaraya-watson": nadaraya_watson}
+    return least_squares[settings.estimator](points, vectors, index, weights)
 
 
 @njit(cache=True, nogil=True, parallel=True)

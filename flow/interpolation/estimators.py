@@ -26,9 +26,7 @@ _HELPER_OFFSET_PX = 0.1
 # Keeps the weights of far neighbours from vanishing altogether (EpicFlow program).
 _KERNEL_FLOOR = 1e-8
 
-# The robust fit, set on the three pairs of the EpicFlow reference. Residuals well above the truncation count
-# as wrong; smaller cuts into the accuracy of integer matches, larger lets outliers pull.
-_TRUNCATION_PX = 3.0
+# The robust fit, set on the three pairs of the EpicFlow reference.
 _CANDIDATES = 16  # models tried per round: the closest neighbours'; more than twice as many gained nothing
 _ROUNDS = 2  # each lets good models spread one neighbourhood further; two more lowered Fl by 2 % of itself
 _REFITS = 2  # reweighted least squares after each choice
@@ -127,15 +125,18 @@ def robust_affine(
     vectors: NDArray[np.float32],
     index: NDArray[np.int32],
     weights: NDArray[np.float32],
+    truncation_px: float = 3.0,
 ) -> NDArray[np.float64]:
     """Return affine models that a minority of wrong neighbours does not pull.
 
     Starts from the least-squares models. In each round a match takes, among its own translation, its own
-    model and those of its closest neighbours, the one with the smallest sum of `k min(|r|, 3 px)`, and refits
+    model and those of its closest neighbours, the one with the smallest sum of `k min(|r|, t)`, and refits
     it with weights that fall with the residual (Geman-McClure). On KITTI, where many matches are wrong, this
     is the better choice.
 
     See the module for the arguments; here row i of `index` must belong to match i, so M = N.
+    `truncation_px` is t, above 0: a residual well above it counts as wrong. Smaller cuts into the accuracy of
+    coarse matches and into bent surfaces, larger lets outliers pull.
 
     Returns
     -------
@@ -147,7 +148,7 @@ def robust_affine(
     _fit_all(centres, targets, index, weights, models)
     for _ in range(_ROUNDS):
         improved = np.empty_like(models)
-        _choose_and_refit(centres, targets, index, weights, models, improved)
+        _choose_and_refit(centres, targets, index, weights, models, truncation_px, improved)
         models = improved
     return models
 
@@ -247,26 +248,27 @@ def _choose_and_refit(
     index: NDArray[np.int32],
     weights: NDArray[np.float32],
     models: NDArray[np.float64],
+    truncation: float,
     improved: NDArray[np.float64],
 ) -> None:
     """Write the improved model of every match; `models` is only read, so the order does not matter."""
     for m in prange(len(index)):
         candidate = np.zeros((2, 3))
         candidate[:, 2] = vectors[index[m, 0]]
-        lowest = _truncated_cost(points, vectors, index[m], weights[m], candidate, np.inf)
+        lowest = _truncated_cost(points, vectors, index[m], weights[m], candidate, truncation, np.inf)
         improved[m] = candidate
         for j in range(min(_CANDIDATES, index.shape[1])):
             other = index[m, j]
             if other < 0:
                 break
             _move(models[other], points[index[m, 0]] - points[other], candidate)
-            cost = _truncated_cost(points, vectors, index[m], weights[m], candidate, lowest)
+            cost = _truncated_cost(points, vectors, index[m], weights[m], candidate, truncation, lowest)
             if cost < lowest:
                 lowest = cost
                 improved[m] = candidate
         reweighted = np.zeros(index.shape[1], np.float32)
         for _ in range(_REFITS):
-            _reweight(points, vectors, index[m], weights[m], improved[m], reweighted)
+            _reweight(points, vectors, index[m], weights[m], improved[m], truncation, reweighted)
             _fit_affine(points, vectors, index[m], reweighted, improved[m])
 
 
@@ -302,14 +304,15 @@ def _truncated_cost(
     index: NDArray[np.int32],
     weights: NDArray[np.float32],
     model: NDArray[np.float64],
+    truncation: float,
     limit: float,
 ) -> float:
-    """Return the sum of `k min(|r|, 3 px)`; it stops once above the limit."""
+    """Return the sum of `k min(|r|, t)`; it stops once above the limit."""
     cost = 0.0
     for j in range(len(index)):
         if index[j] < 0 or cost > limit:
             break
-        cost += weights[j] * min(residual_px(points, vectors, index[0], index[j], model), _TRUNCATION_PX)
+        cost += weights[j] * min(residual_px(points, vectors, index[0], index[j], model), truncation)
     return cost
 
 
@@ -320,11 +323,12 @@ def _reweight(
     index: NDArray[np.int32],
     weights: NDArray[np.float32],
     model: NDArray[np.float64],
+    truncation: float,
     reweighted: NDArray[np.float32],
 ) -> None:
-    """Write `k / (1 + (r / 3 px)^2)`; squared in the fit that is the Geman-McClure weight."""
+    """Write `k / (1 + (r / t)^2)`; squared in the fit that is the Geman-McClure weight."""
     for j in range(len(index)):
         if index[j] < 0:
             break
         residual = residual_px(points, vectors, index[0], index[j], model)
-        reweighted[j] = weights[j] / (1 + (residual / _TRUNCATION_PX) ** 2)
+        reweighted[j] = weights[j] / (1 + (residual / truncation) ** 2)

@@ -32,6 +32,7 @@ class InterpolationSettings:
         0.001  # cost of a pixel without edge, above 0; higher prefers close matches in flat areas
     )
     estimator: str = "affine"  # or "robust" (bears more wrong matches, slower), "nadaraya-watson" (no slopes)
+    truncation_px: float = 3.0  # px off a robust model at which a neighbour counts as wrong; lower bears more
     confidence_power: float = 0.0  # of a match's confidence, its weight in the fits; 0 weighs all the same
     range_margin_px: float = (
         math.inf
@@ -50,8 +51,9 @@ class InterpolationSettings:
                 raise PatchBatchError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if not (math.isfinite(self.cost_floor) and self.cost_floor > 0):
             raise PatchBatchError(f"cost_floor is {self.cost_floor}; it must be above 0")
-        if not self.extrapolation_px > 0:
-            raise PatchBatchError(f"extrapolation_px is {self.extrapolation_px}; it must be above 0")
+        for name in ("extrapolation_px", "truncation_px"):
+            if not getattr(self, name) > 0:
+                raise PatchBatchError(f"{name} is {getattr(self, name)}; it must be above 0")
         for name in _NOT_NEGATIVE:
             if not getattr(self, name) >= 0:
                 raise PatchBatchError(f"{name} is {getattr(self, name)}; it must be 0 or more")
@@ -73,6 +75,7 @@ _ROBUST = InterpolationSettings(
     kernel_decay=1.1,
     cost_floor=0.01,
     estimator="robust",
+    truncation_px=1.5,
     confidence_power=1.0,
     range_margin_px=20.0,
     extrapolation_px=30.0,

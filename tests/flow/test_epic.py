@@ -188,6 +188,7 @@ def test_same_bytes_for_any_number_of_threads():
         ({"saliency": float("nan")}, "saliency"),
         ({"smallest_island": 0}, "smallest_island"),
         ({"extrapolation_px": 0.0}, "extrapolation_px"),
+        ({"truncation_px": 0.0}, "truncation_px"),
         ({"confidence_power": -1.0}, "confidence_power"),
     ],
 )

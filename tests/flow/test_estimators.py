@@ -87,6 +87,21 @@ def test_robust_fit_bears_a_third_of_wrong_matches():
     assert np.median(errors[locally_weighted_affine]) > 1
 
 
+def test_a_smaller_truncation_bears_wrong_matches_that_are_less_far_off():
+    points, index, distance = neighbourhoods(count=200, n=60)
+    vectors = affine_vectors(points)
+    wrong = np.random.default_rng(3).random(200) < 0.3
+    vectors[wrong] += 4
+    weights = kernel_weights(index, distance, 0.1)
+    error = {
+        truncation: np.abs(
+            robust_affine(points, vectors, index, weights, truncation)[:, :, 2] - affine_vectors(points)
+        ).mean()
+        for truncation in (0.5, 2.0, 8.0)
+    }
+    assert error[0.5] < error[2.0] < error[8.0]
+
+
 @pytest.mark.parametrize("estimator", [nadaraya_watson, locally_weighted_affine, robust_affine])
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_few_and_collinear_neighbours_give_finite_models(estimator, count):

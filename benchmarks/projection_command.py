@@ -1,0 +1,61 @@
+"""`python -m benchmarks projection`: descriptors made short by Joint Bayesian, and what that costs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from patchbatch.errors import PatchBatchError
+
+DESCRIPTION = """\
+Learn projections of descriptors to fewer numbers from matching and non-matching pixels of the pairs in
+--train: that of the Joint Bayesian model, and principal components beside it. Then search a square region of
+the second image of every pair in ROOT for the nearest neighbours of points that are seen there, before and
+after. raw-error: nearest ones more than 3 px from the truth, percent, means over pairs and then data sets; a
+region is smaller than the image, so it is lower than that of `descriptors`. seconds: processor time to match
+the regions with themselves exactly, both ways, the sum over the pairs. The networks describe one scale,
+patch by patch."""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the sub-command and its arguments."""
+    parser = commands.add_parser(
+        "projection", help="shorter descriptors by Joint Bayesian", description=DESCRIPTION
+    )
+    parser.add_argument("root", metavar="ROOT", help="the folder of the data sets to judge on")
+    parser.add_argument(
+        "--train", metavar="DATA", required=True, help="the folder of the data sets to learn from"
+    )
+    parser.add_argument(
+        "--model", nargs="+", default=["accurate", "fast"], metavar="NAME|FILE", help="(accurate fast)"
+    )
+    parser.add_argument(
+        "--numbers", nargs="+", type=int, default=[64, 128], metavar="N", help="to project to (64 128)"
+    )
+    parser.add_argument("--region", type=int, default=96, help="side of the region in px (%(default)s)")
+    parser.add_argument("--points", type=int, default=1000, help="of every pair (%(default)s)")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N pairs of each data set")
+    parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, print the table and write the file."""
+    counts = {"numbers": min(arguments.numbers), "region": arguments.region, "points": arguments.points}
+    for name, value in (counts | {"limit": arguments.limit or 1}).items():
+        if value < 1:
+            raise PatchBatchError(f"{name} is {value}; give 1 or more")
+    if arguments.json is not None and not Path(arguments.json).absolute().parent.is_dir():
+        raise PatchBatchError(f"no folder for {arguments.json}: make it first")
+    # Imported after the arguments are known to be right, so that --help and usage errors are quick.
+    from benchmarks import projection, table  # noqa: PLC0415
+
+    study = projection.ProjectionStudy(
+        arguments.root, arguments.train, tuple(arguments.model), tuple(arguments.numbers),
+        arguments.region, arguments.points, arguments.limit,
+    )  # fmt: skip
+    report = projection.run(study)
+    print(projection.format_table(report["rows"]))
+    if arguments.json is not None:
+        table.write_json(arguments.json, report)
+    return 0

@@ -22,8 +22,8 @@ class StageCost:
     seconds
         Wall time.
     gflop
-        Floating-point operations of its convolutions, in thousands of millions; None where the stage has
-        none.
+        Floating-point operations of its convolutions and matrix products, in thousands of millions; None
+        where the stage has none.
     peak_mb
         Largest resident memory of the whole process in MB: up to the end of the stage, or, with
         `Meter.per_stage_memory`, while it ran.

@@ -203,7 +203,8 @@ def write_error_map(path: Path, result: FlowResult, truth: Field) -> Path:
 def explain(result: FlowResult) -> str:
     """Tell time, arithmetic and memory of each stage as a table.
 
-    GFLOP counts the products of the network; the other stages have no fixed amount and show a dash.
+    GFLOP counts the products of the network, the joining of scales included, and those of matching, without
+    the candidates it compares one by one; the other stages have no fixed amount and show a dash.
     """
     lines = [f"{'stage':<12}{'seconds':>9}{'GFLOP':>9}{'GFLOP/s':>9}{'peak MB':>9}"]
     for name, cost in result.costs.items():

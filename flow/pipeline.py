@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from os import PathLike
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from flow.interpolation import ROBUST_PRESETS, InterpolationSettings, interpolate
 from flow.matching import Matches, MatchingSettings, match
+from flow.matching.arithmetic import product_flop
 from flow.meter import Meter, StageCost
 from flow.refinement import TRUSTING_PRESETS, RefinementSettings, refine
 from patchbatch.data.images import as_float, read_image, to_grey
@@ -216,11 +218,22 @@ def _find_matches(
         pyramid1, pyramid2 = (
             describe_pyramid(to_grey(image), net, levels, precision) for image in (first, second)
         )
-        per_point = flops_per_pixel(net.config) if net.is_dense else flops_per_patch(net.config)
-        cost.gflop = 2 * _points(first.shape, levels + len(net.config.context)) * per_point / 1e9
-    with meter.stage("match"):
+        cost.gflop = 2 * _describing_flop(net, first.shape, levels) / 1e9
+    with meter.stage("match") as cost:
         matches = match(pyramid1, pyramid2, settings)
+        cost.gflop = product_flop(pyramid1, pyramid2, settings) / 1e9
     return matches, pyramid1[0]
+
+
+def _describing_flop(net: PatchNet, shape: tuple[int, ...], levels: int) -> float:
+    """Arithmetic of describing one image, its context and the joining of scales included."""
+    config = net.config
+    per_point = flops_per_pixel(config) if net.is_dense else flops_per_patch(config)
+    flop = float(_points(shape, levels + len(config.context)) * per_point)
+    if config.joint:
+        sizes = (net.dimension * (1 + len(config.context)), *config.joint)
+        flop += _points(shape, levels) * sum(2.0 * inputs * outputs for inputs, outputs in pairwise(sizes))
+    return flop
 
 
 def pyramid_levels(shape: tuple[int, ...]) -> int:

@@ -5,7 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from flow.matching import ExactSettings, MatchingSettings, SemiGlobalSettings
+from flow.matching.arithmetic import product_flop
+from flow.matching.seeds import seed_axis
 from flow.meter import Meter
 
 
@@ -44,3 +48,26 @@ def test_a_stage_that_fails_is_not_recorded():
     with pytest.raises(ZeroDivisionError), meter.stage("broken"):
         raise ZeroDivisionError
     assert "broken" not in meter.costs
+
+
+def test_arithmetic_of_matching_counts_the_pairs_that_are_compared():
+    first, second = ([torch.zeros(7, 10, 3), torch.zeros(4, 5, 3)] for _ in range(2))
+    # Seeds three px apart stand on every row but one of the top level, and on every second column or so.
+    asked = len(set(seed_axis(7, 3) // 2)) * len(set(seed_axis(10, 3) // 2))
+    assert product_flop(first, second, MatchingSettings()) == 2 * 3 * 2 * asked * 20
+    assert product_flop(first[0], second[0], MatchingSettings(method="exact")) == 2 * 3 * 70 * 70
+    windowed = MatchingSettings(method="exact", exact=ExactSettings(window=2, step=3))
+    pairs = sum(
+        abs(x - u) <= 2 and abs(y - v) <= 2
+        for x in seed_axis(10, 3) for y in seed_axis(7, 3) for u in range(10) for v in range(7)
+    )  # fmt: skip
+    assert product_flop(first, second, windowed) == 2 * 3 * pairs
+    semiglobal = MatchingSettings(method="semi-global", semiglobal=SemiGlobalSettings(max_motion=2))
+    near = sum(
+        abs(x - u) <= 1 and abs(y - v) <= 1
+        for x in range(5)
+        for u in range(5)
+        for y in range(4)
+        for v in range(4)
+    )
+    assert product_flop(first, second, semiglobal) == 2 * 3 * 2 * near

@@ -23,7 +23,7 @@ def product_flop(descriptors1: Descriptors, descriptors2: Descriptors, settings:
     windows for exact. Arguments as for `match`.
 
     Candidates that are compared one by one below the top level are not in it, since how many there are
-    depends on the images: coarse to fine, about a third as much again for a pair of KITTI's size.
+    depends on the images: coarse to fine, about a fifth as much again for a pair of KITTI's size.
     """
     first, second = _finest_to_top(descriptors1), _finest_to_top(descriptors2)
     numbers = first[0].shape[2]

@@ -22,6 +22,7 @@ from patchbatch.data.layouts import Truth
 
 DEFAULT = "default"
 WRONG_PX = 3.0  # a match farther from the truth is called wrong
+_SECOND_PASS = 0.5  # the best share of those tried
 NOISE_PX = 0.5  # standard deviation of each component
 # Truth may be taken from within half a cell of the seed grid, so that every seed keeps a place of its own.
 _SAME_CELL_PX = MatchingSettings().coarse_to_fine.step // 2 * math.sqrt(2)
@@ -73,6 +74,8 @@ def variants_of(preset: str, default: Preset, network: bool) -> Iterator[Variant
         yield Variant("extrapolation", "on", replace(chosen, extrapolation_px=reach), step)
     else:
         yield Variant("extrapolation", "off", replace(chosen, extrapolation_px=math.inf), step)
+    again = 0.0 if chosen.motion_edges else _SECOND_PASS
+    yield Variant("second pass", "on" if again else "off", replace(chosen, motion_edges=again), step)
     yield Variant("refinement", "off", chosen, None)
     for name, other in (
         ("variational", EPICFLOW_REFINEMENT[preset]),

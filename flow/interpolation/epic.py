@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ from patchbatch.errors import PatchBatchError
 # The confidence of a filled pixel falls to a third at this distance from the closest match: ten steps of a
 # 3-px seed grid. A choice, not a fit; it orders pixels in holes by how deep they lie.
 _CONFIDENCE_REACH_PX = 32.0
+# The first pass misses a border by about a cell of the matches.
+_BORDER_REACH_PX, _JUMP_PX = 4, 3.0
 # A match without any confidence still counts where it is the only one.
 _LEAST_TRUST = 1e-3
 
@@ -85,14 +88,39 @@ def interpolate(
     """
     settings = settings or InterpolationSettings()
     _check(matches, image, edges)
-    cost = (gradient_edges(image) if edges is None else edges) + np.float32(settings.cost_floor)
+    strength = gradient_edges(image) if edges is None else edges
+    cost = strength + np.float32(settings.cost_floor)
     believed = one_per_pixel(started_inside(matches, cost.shape), cost.shape)
     if not len(believed):
         return np.zeros((*cost.shape, 2), np.float32), np.zeros(cost.shape, np.float32)
     believed = salient(believed, image, settings.saliency)
     believed = consistent(believed, cost, settings)
     believed = without_islands(believed, cost, settings)
-    return _dense(believed, cost, settings)
+    flow, confidence = _dense(believed, cost, settings)
+    if settings.motion_edges == 0:
+        return flow, confidence
+    share = np.float32(settings.motion_edges)
+    moving = strength * (1 - share + share * motion_borders(flow))
+    return _dense(believed, moving + np.float32(settings.cost_floor), settings)
+
+
+def motion_borders(flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how sharply the flow changes around each pixel.
+
+    Parameters
+    ----------
+    flow
+        `(H, W, 2)` in px.
+
+    Returns
+    -------
+    NDArray
+        `(H, W)` float32 in [0, 1]: the largest difference within `_BORDER_REACH_PX`, 1 from `_JUMP_PX` on.
+    """
+    around = np.ones((2 * _BORDER_REACH_PX + 1,) * 2, np.uint8)
+    channels = [np.ascontiguousarray(flow[..., c], np.float32) for c in range(2)]
+    spread = np.maximum(*(cv2.morphologyEx(c, cv2.MORPH_GRADIENT, around) for c in channels))
+    return np.minimum(spread / np.float32(_JUMP_PX), 1).astype(np.float32)
 
 
 def _check(matches: Matches, image: NDArray[np.float32], edges: NDArray[np.float32] | None) -> None:

@@ -41,6 +41,8 @@ class InterpolationSettings:
         math.inf
     )  # px from the match at which the local model has given way to the region's; infinite is off
 
+    motion_edges: float = 0.0  # share of edges a second pass drops where the first moves smoothly; 0: off
+
     def __post_init__(self) -> None:
         if self.estimator not in ESTIMATORS:
             raise PatchBatchError(
@@ -54,6 +56,8 @@ class InterpolationSettings:
         for name in ("extrapolation_px", "truncation_px"):
             if not getattr(self, name) > 0:
                 raise PatchBatchError(f"{name} is {getattr(self, name)}; it must be above 0")
+        if not 0 <= self.motion_edges <= 1:
+            raise PatchBatchError(f"motion_edges is {self.motion_edges}; it must be from 0 to 1")
         for name in _NOT_NEGATIVE:
             if not getattr(self, name) >= 0:
                 raise PatchBatchError(f"{name} is {getattr(self, name)}; it must be 0 or more")

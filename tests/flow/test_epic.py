@@ -8,6 +8,7 @@ import pytest
 
 from flow.interpolation import PRESETS as ORIGINAL
 from flow.interpolation import ROBUST_PRESETS, InterpolationSettings, interpolate
+from flow.interpolation.epic import motion_borders
 from flow.matching.matches import Matches
 from patchbatch.errors import PatchBatchError
 
@@ -253,3 +254,32 @@ def test_far_from_matches_the_region_speaks():
     assert free[48, 230, 0] > 50
     assert abs(tamed[48, 230, 0] - 2) < (free[48, 230, 0] - 2) / 2
     np.testing.assert_allclose(tamed[10:86, 6:100], free[10:86, 6:100], atol=0.1)
+
+
+def test_borders_of_motion_are_where_the_flow_jumps():
+    flow = np.zeros((20, 40, 2), np.float32)
+    flow[:, 20:, 1] = 6.0  # px; twice what counts as a jump
+    borders = motion_borders(flow)
+    columns = np.arange(40)
+    expected = (columns >= 16) & (columns < 24)
+    np.testing.assert_array_equal(borders, np.broadcast_to(expected, borders.shape).astype(np.float32))
+    slope = np.stack([columns * 0.03, 0 * columns], axis=1)[None].repeat(20, axis=0).astype(np.float32)
+    np.testing.assert_allclose(motion_borders(slope)[:, 4:-4], 8 * 0.03 / 3, rtol=1e-3)
+
+
+def test_a_second_pass_speaks_across_texture_but_not_across_motion():
+    points = grid()
+    right = points[:, 0] >= 32
+    truth = np.where(right[:, None], [12, 0], [0, 0]).astype(np.float32)
+    noise = np.random.default_rng(1).normal(0, 0.7, points.shape).astype(np.float32)
+    edges = np.zeros(SHAPE, np.float32)
+    edges[:, ::8] = edges[::8] = 1.0  # texture everywhere; one of its lines, x = 32, is the border
+    once = replace(UNPRUNED, estimator="nadaraya-watson", neighbours=60)
+    errors = []
+    for settings in (once, replace(once, motion_edges=1.0)):
+        flow, _ = interpolate(matches_of(points, truth + noise), texture(), edges, settings)
+        wanted = np.where(np.arange(SHAPE[1])[None, :, None] >= 32, [12, 0], [0, 0])
+        errors.append(np.linalg.norm(flow - wanted, axis=2))
+    assert errors[1].mean() < 0.8 * errors[0].mean()
+    # The column on the border itself may go to either side.
+    assert np.percentile(errors[1], 97) < 3

@@ -20,7 +20,7 @@ from flow.interpolation import (
     interpolate,
     interpolation_settings,
 )
-from flow.interpolation.edge_network import network_edges
+from flow.interpolation.edge_network import SHIPPED, network_edges
 from flow.matching.matches import Matches
 from flow.refinement import PRESETS as REFINEMENT
 from flow.refinement import TRUSTING_PRESETS, RefinementSettings, refine
@@ -55,7 +55,8 @@ class EpicBenchmark:
     preset
         `"auto"` takes the one of the pair's data set.
     edges
-        `"given"`, the map that the original was given, `"gradient"`, or the weights of an edge network.
+        `"given"`, the map that the original was given, `"gradient"`, `"network"` (the shipped
+        one), or weights of one.
     refinement
         `"original"`, `"own"` or `"fast"` (OpenCV's); `"auto"` is own for the robust estimator, else original.
     refine
@@ -226,7 +227,9 @@ def _edges(pair: ReferencePair, kind: str) -> NDArray[np.float32]:
     """Return the edge map; it is not timed, as the original's is not."""
     if kind == "given":
         return pair.edges
-    return gradient_edges(pair.image1) if kind == "gradient" else network_edges(pair.image1, kind)
+    if kind == "gradient":
+        return gradient_edges(pair.image1)
+    return network_edges(pair.image1, SHIPPED if kind == "network" else kind)
 
 
 class _Clock:

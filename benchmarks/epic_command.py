@@ -42,8 +42,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--edges",
         default="given",
-        metavar="given|gradient|FILE",
-        help="given: the map the original was given (default); or the weights of an edge network",
+        metavar="given|gradient|network|FILE",
+        help="given: the map the original was given (default); FILE: weights of an edge network",
     )
     parser.add_argument("--refinement", choices=REFINEMENTS, default="auto", help=REFINEMENT_HELP)
     parser.add_argument("--no-refine", dest="refine", action="store_false", help="only the interpolated flow")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from flow.interpolation.edge_network import SHIPPED
 from patchbatch.errors import PatchBatchError
 
 # Said again here because the modules that define them take a second to import, which --help should not.
@@ -48,7 +49,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--model", default="compact", metavar="NAME|FILE", help="network (compact)")
     parser.add_argument(
-        "--edge-network", metavar="FILE", help="weights of an edge network, for a variant with its edges"
+        "--edge-network",
+        default=str(SHIPPED),
+        metavar="FILE",
+        help="edges of these weights (the shipped ones)",
     )
     parser.add_argument("--json", metavar="FILE", help="write all figures, also of every pair, to FILE")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")

@@ -121,14 +121,14 @@ def _add_choices(group: argparse._ArgumentGroup) -> None:
         "--edge-network",
         type=Path,
         metavar="FILE",
-        help="find the motion borders by a network: weights from python -m flow.interpolation.train_edges",
+        help="find the motion borders by these weights from python -m flow.interpolation.train_edges",
     )
     borders.add_argument(
         "--edges",
         type=Path,
-        metavar="FILE",
-        help="motion borders of IMG1: raw float32 as EpicFlow reads it, .npy, or an image "
-        "(default: from the gradient)",
+        metavar="FILE|network",
+        help="motion borders of IMG1: raw float32 as EpicFlow reads it, .npy, or an image; network: found by "
+        "the shipped network (default: from the gradient)",
     )
     group.add_argument(
         "--device",
@@ -267,13 +267,13 @@ def _read_edges(arguments: argparse.Namespace) -> NDArray[np.float32] | None:
     """Return the edge map; a raw one does not tell its size, so the first image does."""
     if arguments.edges is None and arguments.edge_network is None:
         return None
-    from flow.interpolation.edge_network import network_edges  # noqa: PLC0415 - see the top of this file
+    from flow.interpolation.edge_network import SHIPPED, network_edges  # noqa: PLC0415 - see the top of this file
     from patchbatch.data.images import load_image  # noqa: PLC0415
     from patchbatch.data.matches_io import read_edges  # noqa: PLC0415
 
     image = load_image(arguments.images[0])
-    if arguments.edge_network is not None:
-        return network_edges(image, arguments.edge_network)
+    if arguments.edge_network is not None or str(arguments.edges) == "network":
+        return network_edges(image, arguments.edge_network or SHIPPED)
     return read_edges(arguments.edges, (image.shape[0], image.shape[1]))
 
 

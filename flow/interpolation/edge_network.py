@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from functools import cache
 from os import PathLike
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn.functional import interpolate as resize
 from torch.nn.functional import max_pool2d, relu
 
 from flow.interpolation.edges import as_colour
+from patchbatch.data.files import atomic_path
 from patchbatch.errors import PatchBatchError
+
+SHIPPED = Path(__file__).with_name("edges.safetensors")
+"""Weights taught on BSDS500; edges.md beside them is their card."""
 
 # Channels at full, half, quarter and eighth of the size: 0.39 million parameters.
 _CHANNELS = (16, 32, 64, 96)
@@ -83,7 +88,8 @@ class _Pair(nn.Module):
 
 def save_edge_network(network: EdgeNetwork, path: str | PathLike[str]) -> None:
     """Write the weights in half precision as safetensors."""
-    save_file({name: value.half().contiguous() for name, value in network.state_dict().items()}, path)
+    with atomic_path(path) as temporary:  # not save_file, which keeps the file from all but its owner
+        temporary.write_bytes(save({n: v.half().contiguous() for n, v in network.state_dict().items()}))
 
 
 @cache
@@ -106,7 +112,7 @@ def load_edge_network(path: str) -> EdgeNetwork:
 
 
 @torch.inference_mode()
-def network_edges(image: NDArray[np.float32], weights: str | PathLike[str]) -> NDArray[np.float32]:
+def network_edges(image: NDArray[np.float32], weights: str | PathLike[str] = SHIPPED) -> NDArray[np.float32]:
     """Return the strength of borders as the network sees them.
 
     Parameters
@@ -114,7 +120,7 @@ def network_edges(image: NDArray[np.float32], weights: str | PathLike[str]) -> N
     image
         `(H, W)` or `(H, W, 3)` RGB float32 in [0, 1].
     weights
-        A file from `python -m flow.interpolation.train_edges`.
+        `SHIPPED`, or a file from `python -m flow.interpolation.train_edges`.
 
     Returns
     -------

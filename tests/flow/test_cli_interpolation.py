@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from flow.cli import main
+from flow.interpolation.edge_network import network_edges
 from flow.synthetic import demo_scene
 from patchbatch.data import read_flow, write_image
+from patchbatch.data.images import load_image
 from patchbatch.data.matches_io import write_edges
 
 
@@ -47,3 +49,10 @@ def test_estimators_and_refinements_differ(frames):
     plain = flow_with(frames)
     for words in (("--estimator", "affine"), ("--refinement", "opencv")):
         assert (flow_with(frames, *words) != plain).any()
+
+
+def test_the_shipped_edge_network_is_asked_by_name(frames):
+    image = load_image(frames / "a.png")
+    write_edges(frames / "found.npy", network_edges(image))
+    by_name = flow_with(frames, "--edges", "network", "--no-refine")
+    np.testing.assert_array_equal(by_name, flow_with(frames, "--edges", "found.npy", "--no-refine"))

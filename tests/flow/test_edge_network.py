@@ -150,3 +150,14 @@ def test_a_few_steps_lower_the_loss(small_bsds):
         network = train_edges.train(samples, train_edges.EdgeTraining(steps=steps, batch=4, crop=32))
         losses.append(float(train_edges.boundary_loss(network(images), agreement).detach()))
     assert losses[1] < 0.8 * losses[0]
+
+
+def test_the_shipped_network_sees_a_border_and_not_the_texture_beside_it():
+    generator = np.random.default_rng(0)
+    image = np.full((96, 128, 3), (0.25, 0.45, 0.3), np.float32)
+    image[:, 64:] = (0.75, 0.6, 0.4)
+    image += generator.normal(0, 0.03, (96, 128, 1)).astype(np.float32)
+    edges = network_edges(image.clip(0, 1))
+    border = edges[10:-10, 61:68].max(axis=1)
+    assert edges.shape == (96, 128) and edges.dtype == np.float32
+    assert border.min() > 3 * edges[10:-10, 20:50].max()

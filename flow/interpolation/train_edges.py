@@ -167,6 +167,7 @@ def main(argv: list[str] | None = None) -> int:
     defaults = EdgeTraining()
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder of BSDS500")
     parser.add_argument("--output", type=Path, default=Path("runs/edges.safetensors"), metavar="FILE")
+    parser.add_argument("--score", type=Path, metavar="FILE", help="only score these weights, train nothing")
     parser.add_argument("--minutes", type=float, default=defaults.minutes, help="(%(default)s)")
     parser.add_argument("--steps", type=int, default=defaults.steps, help="at most (%(default)s)")
     parser.add_argument("--batch", type=int, default=defaults.batch, help="crops a step (%(default)s)")
@@ -185,6 +186,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    if arguments.score is not None:
+        _report(arguments, arguments.score, None)
+        return
     training = EdgeTraining(
         minutes=arguments.minutes, steps=arguments.steps, batch=arguments.batch, crop=arguments.crop,
         seed=arguments.seed,
@@ -193,11 +197,16 @@ def _run(arguments: argparse.Namespace) -> None:
     network = train([read_sample(*pair) for pair in pairs], training)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     save_edge_network(network, arguments.output)
-    figures = score(arguments.data, arguments.output, arguments.test_images)
+    _report(arguments, arguments.output, training)
+
+
+def _report(arguments: argparse.Namespace, weights: Path, training: EdgeTraining | None) -> None:
+    figures = score(arguments.data, weights, arguments.test_images)
     print("\n".join(f"{name}: {value:.4f}" for name, value in figures.items()))
     if arguments.json is not None:
-        text = json.dumps({"training": asdict(training), "scores": figures}, indent=1)
-        arguments.json.write_text(text + "\n", encoding="utf-8")
+        report = {"training": asdict(training)} if training is not None else {}
+        report |= {"test-images": arguments.test_images, "scores": figures}
+        arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

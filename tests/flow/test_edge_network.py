@@ -161,3 +161,22 @@ def test_the_shipped_network_sees_a_border_and_not_the_texture_beside_it():
     border = edges[10:-10, 61:68].max(axis=1)
     assert edges.shape == (96, 128) and edges.dtype == np.float32
     assert border.min() > 3 * edges[10:-10, 20:50].max()
+
+
+def test_weights_are_scored_without_training(tmp_path, small_bsds):
+    network = EdgeNetwork()
+    save_edge_network(network, tmp_path / "w.safetensors")
+    before = (tmp_path / "w.safetensors").read_bytes()
+    words = [
+        "--data",
+        str(small_bsds),
+        "--score",
+        str(tmp_path / "w.safetensors"),
+        "--json",
+        str(tmp_path / "s.json"),
+    ]
+    assert train_edges.main(words) == 0
+    report = json.loads((tmp_path / "s.json").read_text())
+    assert "training" not in report and 0 <= report["scores"]["network ODS"] <= 1
+    assert (tmp_path / "w.safetensors").read_bytes() == before
+    assert not (tmp_path / "runs").exists()

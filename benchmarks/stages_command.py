@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from flow.interpolation.edge_network import SHIPPED
 from patchbatch.errors import PatchBatchError
 
 # Said again here because the modules that define them take a second to import, which --help should not.
@@ -50,7 +49,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--model", default="compact", metavar="NAME|FILE", help="network (compact)")
     parser.add_argument(
         "--edge-network",
-        default=str(SHIPPED),
         metavar="FILE",
         help="edges of these weights (the shipped ones)",
     )
@@ -70,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     # Imported after the arguments are known to be right, so that --help and usage errors are quick.
     from benchmarks import stages, table  # noqa: PLC0415
+    from flow.interpolation.edge_network import SHIPPED  # noqa: PLC0415
 
     if arguments.json is not None and not Path(arguments.json).absolute().parent.is_dir():
         raise PatchBatchError(f"no folder for {arguments.json}: make it first, the run takes minutes")
@@ -79,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
             datasets=tuple(arguments.dataset or ()),
             pairs=tuple(arguments.pair or ()),
             model=arguments.model,
-            edge_network=arguments.edge_network,
+            edge_network=arguments.edge_network or str(SHIPPED),
             device=arguments.device,
             precision=arguments.precision,
         )

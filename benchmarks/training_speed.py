@@ -87,7 +87,9 @@ def _trainer_update(preset: str) -> tuple[Callable[[], None], int]:
         value.backward()
         optimizer.step()
 
-    return update, PAIRS * points
+    with torch.no_grad():
+        matches = sum(len(found.source) for _, _, found in loss.described(batch, list(range(PAIRS))))
+    return update, matches
 
 
 def _still_scenes(crop: int) -> Batch:

@@ -137,18 +137,15 @@ class BatchLoss(nn.Module):
         ]
         patches, counts = [], []
         for one, two, points in zip(image1, image2, chosen, strict=True):
-            places2 = torch.cat([points.match, points.wrong])
-            patches += [cut_patches(one, points.source, size), cut_patches(two, places2, size)]
-            counts += [len(points.source), len(places2)]
+            patches += [cut_patches(one, points.source, size), cut_patches(two, points.seen, size)]
+            counts += [len(points.source), len(points.seen)]
         together = torch.cat(patches).contiguous(memory_format=torch.channels_last).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=self.half_products):
             described = self.net(together).float().split(counts)
         return [
             (
                 Described(described[2 * index], points.source.float().to(device)),
-                Described(
-                    described[2 * index + 1], torch.cat([points.match, points.wrong]).float().to(device)
-                ),
+                Described(described[2 * index + 1], points.seen.float().to(device)),
                 points.matches().to(device),
             )
             for index, points in enumerate(chosen)

@@ -14,20 +14,35 @@ from torch import Tensor
 
 from patchbatch.descriptors.objectives import ObjectiveSettings, PointMatches
 
+# Neighbours that are described together patch by patch.
+GROUP = 8
+
 
 @dataclass(frozen=True)
 class PatchPoints:
-    """Pixels `(M, 2)` (x, y) int64 of crops: points, their matches, non-matches; and exact targets."""
+    """Pixels (x, y) of two crops to be described, and what is true about them.
+
+    Attributes
+    ----------
+    source
+        `(M, 2)` int64, points of crop 1.
+    seen
+        `(K, 2)` int64, pixels of crop 2: the match of each point, then non-matches that are nobody's match.
+    wrong
+        `(M,)` int64, row in `seen` of a non-match of each point.
+    target
+        `(M, 2)` float32, the exact places that the points move to.
+    """
 
     source: Tensor
-    match: Tensor
+    seen: Tensor
     wrong: Tensor
     target: Tensor
 
     def matches(self) -> PointMatches:
-        """Return the rows when set 1 is `source`, and set 2 is `match` followed by `wrong`."""
+        """Return the rows when set 1 is `source` and set 2 is `seen`."""
         rows = torch.arange(len(self.source))
-        return PointMatches(rows, rows, self.target, rows + len(rows))
+        return PointMatches(rows, rows, self.target, self.wrong)
 
 
 def grid_places(grid: tuple[int, int], offset: int, stride: int) -> Tensor:
@@ -69,6 +84,10 @@ def patch_points(
 ) -> PatchPoints:
     """Pick pixels of crop 1 that have their patch and the patch of their match inside the crops.
 
+    A pair loss gives every match a non-match of its own, 1 to `near` px off: three patches a match. The
+    softmax takes everything described for a non-match, so there the points come in groups of neighbours,
+    whose matches are non-matches for each other: two patches a match, and more to tell apart close by.
+
     Parameters
     ----------
     flow, visible
@@ -78,16 +97,33 @@ def patch_points(
     """
     first = patch_size // 2
     last = torch.tensor(flow.shape[1::-1]) - (patch_size - first)
-    y, x = visible.nonzero().T
-    source = torch.stack([x, y], dim=1)
-    target = source + flow[y, x]
+    y, x = torch.meshgrid(*(torch.arange(size) for size in visible.shape), indexing="ij")
+    source = torch.stack([x, y], dim=2)
+    target = source + flow
     match = target.round().long()
-    good = ((source >= first) & (source <= last) & (match >= first) & (match <= last)).all(dim=1)
-    good &= (match - target).norm(dim=1) <= settings.tolerance
-    rows = good.nonzero().squeeze(1)
-    rows = rows[_some(len(rows), settings.points, generator)]
-    wrong = _inside(match[rows], near_offsets(len(rows), settings, generator), first, last)
-    return PatchPoints(source[rows], match[rows], wrong, target[rows])
+    good = ((source >= first) & (source <= last) & (match >= first) & (match <= last)).all(dim=2)
+    good &= visible & ((match - target).norm(dim=2) <= settings.tolerance)
+    chosen = good.nonzero()
+    if settings.loss == "softmax":
+        y, x = _in_groups(chosen, good, settings, generator).T
+        return PatchPoints(source[y, x], match[y, x], torch.arange(len(x)).roll(1), target[y, x])
+    y, x = chosen[_some(len(chosen), settings.points, generator)].T
+    offsets = near_offsets(len(x), settings, generator)
+    seen = torch.cat([match[y, x], _inside(match[y, x], offsets, first, last)])
+    return PatchPoints(source[y, x], seen, torch.arange(len(x)) + len(x), target[y, x])
+
+
+def _in_groups(
+    chosen: Tensor, good: Tensor, settings: ObjectiveSettings, generator: torch.Generator
+) -> Tensor:
+    """Take some of the points (y, x) and pixels 1 to `near` px beside each that are `good` `(H, W)` too."""
+    groups = 2 * -(-settings.points // GROUP)  # more than needed: at edges and beside what is hidden some go
+    middles = chosen[torch.randperm(len(chosen), generator=generator)[:groups]]
+    offsets = near_offsets(len(middles) * GROUP, settings, generator).view(-1, GROUP, 2)
+    offsets[:, 0] = 0
+    points = (middles[:, None] + offsets.round().long()).flatten(0, 1)
+    points = points[((points >= 0) & (points < torch.tensor(good.shape))).all(dim=1)]
+    return points[good[points[:, 0], points[:, 1]]][: settings.points]
 
 
 def near_offsets(count: int, settings: ObjectiveSettings, generator: torch.Generator) -> Tensor:

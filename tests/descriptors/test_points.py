@@ -7,7 +7,14 @@ import pytest
 import torch
 
 from patchbatch.descriptors.objectives import ObjectiveSettings
-from patchbatch.descriptors.points import cut_patches, grid_matches, grid_places, near_offsets, patch_points
+from patchbatch.descriptors.points import (
+    GROUP,
+    cut_patches,
+    grid_matches,
+    grid_places,
+    near_offsets,
+    patch_points,
+)
 
 SETTINGS = ObjectiveSettings(points=10_000, bfloat16=False)
 OFFSET, GRID = 5, (8, 9)
@@ -78,13 +85,48 @@ def test_patches_lie_inside_the_crops_and_show_what_moved():
     # Sources: columns 6..33 (their matches to 38), rows 9..34; a patch reaches 6 back and 5 on.
     assert len(points.source) == 28 * 26
     torch.testing.assert_close(points.target, points.source + torch.tensor([5.2, -3.1]))
-    one, two = cut_patches(first, points.source, 12), cut_patches(second, points.match, 12)
+    one, two = cut_patches(first, points.source, 12), cut_patches(second, points.seen.chunk(2)[0], 12)
     assert one.shape == (28 * 26, 1, 12, 12)
     torch.testing.assert_close(one, two)
     x, y = points.source[7].tolist()
     assert torch.equal(one[7, 0], first[y - 6 : y + 6, x - 6 : x + 6])
-    assert (points.wrong != points.match).any(dim=1).all()
-    assert cut_patches(second, points.wrong, 12).shape == one.shape
+    assert (points.wrong == torch.arange(len(one), 2 * len(one))).all()
+    match, wrong = points.seen.chunk(2)
+    assert (wrong != match).any(dim=1).all()
+    assert cut_patches(second, wrong, 12).shape == one.shape
+
+
+def test_for_the_softmax_neighbours_come_together_and_no_patch_is_nobodys_match():
+    flow = torch.zeros(60, 64, 2)
+    flow[..., 0] = 3.2
+    visible = torch.ones(60, 64, dtype=torch.bool)
+    visible[:, 40:] = False
+    settings = replace(SETTINGS, loss="softmax", points=64, near=5.0)
+    points = patch_points(flow, visible, 12, settings, generator())
+    assert points.source.shape == points.seen.shape == (64, 2)
+    torch.testing.assert_close(points.target, points.source + torch.tensor([3.2, 0.0]))
+    assert torch.equal(points.seen, points.target.round().long())
+    assert (points.wrong != torch.arange(64)).all()
+    # Patches reach 6 px back and 5 on.
+    assert (
+        (points.source >= 6).all() and (points.source[:, 0] < 40).all() and (points.source[:, 1] < 55).all()
+    )
+    apart = torch.cdist(points.source.float(), points.source.float())
+    assert ((apart > 0) & (apart <= 2 * 5 + 1.5)).sum(dim=1).float().mean() > GROUP - 3
+    scattered = patch_points(flow, visible, 12, replace(settings, near=40.0), generator()).source.float()
+    assert apart.median() > 0  # 8 groups, not one
+    assert (
+        torch.cdist(scattered, scattered).sort(dim=1).values[:, 1:4].mean()
+        > apart.sort().values[:, 1:4].mean()
+    )
+
+
+def test_at_most_so_many_softmax_points_and_the_same_ones_for_the_same_seed():
+    flow, visible = torch.zeros(40, 44, 2), torch.ones(40, 44, dtype=torch.bool)
+    settings = replace(SETTINGS, loss="softmax", points=20)
+    first, again = (patch_points(flow, visible, 12, settings, generator()) for _ in range(2))
+    assert len(first.source) == 20
+    assert torch.equal(first.source, again.source)
 
 
 def test_no_visible_pixel_no_points():

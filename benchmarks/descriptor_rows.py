@@ -223,14 +223,19 @@ def network_descriptor(
     name: str, model: PatchNet, precision: str = "auto", alone: bool = False
 ) -> FieldDescriptor:
     """Return the descriptor of a loaded network; `precision` as for `patchbatch.descriptors.describe`."""
+    context = bool(model.config.context) and not alone
     whole = partial(describe, model=model, precision=precision)
-    if model.config.context and not alone:
-        return FieldDescriptor(name, lambda image: describe_pyramid(image, model, 1, precision)[0])
+    if context:
+        whole = partial(_with_context, model=model, precision=precision)
     if model.is_dense:
         return FieldDescriptor(name, whole)
     # Patch by patch a whole image takes minutes, and of image 1 only the points are wanted.
-    at = partial(describe_points, model=model, precision=precision)
+    at = partial(describe_points, model=model, precision=precision, context=context)
     return FieldDescriptor(name, whole, lambda image, points: at(image, points=points))
+
+
+def _with_context(image: Image, model: PatchNet, precision: str) -> Tensor:
+    return describe_pyramid(image, model, 1, precision)[0]
 
 
 def evaluate(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from patchbatch.descriptors.dense_engine import DenseEngine
 from patchbatch.descriptors.engine import PatchEngine
-from patchbatch.descriptors.multiscale import fill_side_by_side, join
+from patchbatch.descriptors.multiscale import Between, fill_side_by_side, join
 from patchbatch.descriptors.network import PatchNet
 from patchbatch.devices import resolve_precision
 from patchbatch.errors import PatchBatchError
@@ -75,7 +75,11 @@ def _describe(
 
 @torch.inference_mode()
 def describe_points(
-    image: NDArray[np.float32], model: PatchNet, points: NDArray[np.int64], precision: str = "auto"
+    image: NDArray[np.float32],
+    model: PatchNet,
+    points: NDArray[np.int64],
+    precision: str = "auto",
+    context: bool = False,
 ) -> Tensor:
     """Describe some pixels of an image, patch by patch.
 
@@ -85,11 +89,14 @@ def describe_points(
         As in `describe`.
     points
         `(N, 2)` whole pixels (x, y) inside the image.
+    context
+        Whether with the context of coarser scales that the model's settings ask for.
 
     Returns
     -------
     Tensor
-        `(N, D)`: the rows that `describe` has at these pixels, to rounding.
+        `(N, D)`: the rows that `describe` has at these pixels, to rounding; or, with context, `(N, E)`, those
+        of the first level of `describe_pyramid`.
 
     Raises
     ------
@@ -99,8 +106,23 @@ def describe_points(
     height, width = image.shape
     if len(points) and not ((points >= 0) & (points < (width, height))).all():
         raise PatchBatchError(f"a point to describe lies outside the {width}x{height} image; leave it out")
+    dtype = resolve_precision(precision, next(model.parameters()).device)
+    own = _at_points(image, model, points, dtype)
+    weights = model.config.context if context else ()
+    if not weights:
+        return own
+    levels = halvings(image, 1 + len(weights))[1:]
+    scales = [own.float()]
+    for weight, level in zip(weights, levels, strict=True):
+        scales.append(weight * _between_pixels(level, image.shape, model, points, dtype))
+    together = torch.cat(scales, dim=1)
+    return (together if model.joining is None else model.joining(together)).to(dtype)
+
+
+def _at_points(
+    image: NDArray[np.float32], model: PatchNet, points: NDArray[np.int64], dtype: torch.dtype
+) -> Tensor:
     device = next(model.parameters()).device
-    dtype = resolve_precision(precision, device)
     padded = torch.from_numpy(pad_for_patches(standardize(image, model), model.patch_size)).to(device)
     corners = torch.as_tensor(points, device=device)
     if not model.is_dense:
@@ -111,6 +133,19 @@ def describe_points(
     for rows in torch.split(torch.arange(len(points), device=device), PATCHES_AT_ONCE):
         described.append(_patchwise(windows[y[rows], x[rows]], model, dtype))
     return torch.cat(described)
+
+
+def _between_pixels(
+    level: NDArray[np.float32], shape: tuple[int, ...], model: PatchNet, points: NDArray[np.int64],
+    dtype: torch.dtype,
+) -> Tensor:  # fmt: skip
+    """Describe a coarser level where points of the image of this shape lie, float32 `(N, D)`."""
+    x, y = (Between.at(points[:, axis], shape[1 - axis], level.shape[1 - axis]) for axis in (0, 1))
+    ends = [np.stack([left, above], axis=1) for above in (y.low, y.high) for left in (x.low, x.high)]
+    corners = _at_points(level, model, np.concatenate(ends), dtype).float().chunk(4)
+    across, down = (torch.as_tensor(one.share, device=corners[0].device)[:, None] for one in (x, y))
+    top, bottom = (torch.lerp(*corners[side : side + 2], across) for side in (0, 2))
+    return torch.lerp(top, bottom, down)
 
 
 @torch.inference_mode()

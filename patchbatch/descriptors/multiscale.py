@@ -45,7 +45,12 @@ class Between:
     @classmethod
     def of(cls, first: int, end: int, fine: int, coarse: int) -> Between:
         """Find them for rows `first` to `end - 1` of `fine` ones."""
-        at = np.maximum((np.arange(first, end) + 0.5) * (coarse / fine) - 0.5, 0)
+        return cls.at(np.arange(first, end), fine, coarse)
+
+    @classmethod
+    def at(cls, places: NDArray[np.int64], fine: int, coarse: int) -> Between:
+        """Find them for any of `fine` rows."""
+        at = np.maximum((places + 0.5) * (coarse / fine) - 0.5, 0)
         low = np.minimum(at.astype(np.int64), coarse - 1)
         return cls(low, np.minimum(low + 1, coarse - 1), (at - low).astype(np.float32))
 

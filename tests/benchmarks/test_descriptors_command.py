@@ -137,15 +137,17 @@ def test_a_row_without_its_weights_is_left_out_with_a_note(
     assert "--tfeat" in caplog.text
 
 
-def test_a_patchwise_network_describes_points_and_image_alike() -> None:
+@pytest.mark.parametrize(("alone", "dimension"), [(False, 6), (True, 3)])
+def test_a_patchwise_network_describes_points_and_image_alike(alone, dimension) -> None:
     # A weights file is not needed for the difference between its two ways.
-    config = PatchNetConfig(channels=(2, 2, 2, 2, 3))
+    config = PatchNetConfig(channels=(2, 2, 2, 2, 3), context=(0.7,))
     network = PatchNet(config).eval()
-    descriptor = descriptor_rows.network_descriptor("made", network, "float32")
+    descriptor = descriptor_rows.network_descriptor("made", network, "float32", alone)
     image = np.random.default_rng(0).random((6, 7)).astype(np.float32)
     points = np.array([[6, 5], [0, 2]])
     at, whole = descriptor.at(image, points), descriptor.describe(image)
     assert descriptor.describe_points is not None
+    assert whole.shape == (6, 7, dimension)
     np.testing.assert_allclose(at, whole[points[:, 1], points[:, 0]], atol=1e-5)
     assert load_network("fast").describe_points is None
 

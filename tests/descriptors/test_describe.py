@@ -155,3 +155,14 @@ def test_points_are_described_as_the_whole_image_is(name, precision):
     assert describe_points(image, net, np.zeros((0, 2), np.int64)).shape == (0, net.dimension)
     with pytest.raises(PatchBatchError, match="outside the 11x9"):
         describe_points(image, net, np.array([[11, 0]]))
+
+
+@pytest.mark.parametrize("name", ["compact", "accurate"])
+def test_points_with_context_are_the_pyramids_first_level(name):
+    torch.manual_seed(0)
+    image = np.random.default_rng(9).random((9, 14), np.float32)
+    net = PatchNet(PRESETS[name]).eval()
+    points = np.array([[0, 0], [13, 8], [3, 5], [12, 1]])
+    some = describe_points(image, net, points, "float32", context=True)
+    whole = describe_pyramid(image, net, 1, "float32")[0]
+    torch.testing.assert_close(some, whole[points[:, 1], points[:, 0]], rtol=1e-3, atol=1e-4)

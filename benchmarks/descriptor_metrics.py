@@ -52,6 +52,14 @@ Window = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
+class Scored:
+    """How one descriptor did on one pair: `FIGURES` in percent, and `(N,)` bool, the raw errors."""
+
+    figures: dict[str, float]
+    wrong: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
 class Samples:
     """Points of one pair with what is true about them.
 
@@ -133,7 +141,7 @@ def _draw_negatives(
 @torch.inference_mode()
 def score_descriptors(
     samples: Samples, described1: Tensor, described2: Tensor, window: int | None = None
-) -> dict[str, float]:
+) -> Scored:
     """Return the figures of one descriptor on one pair, see the top of this module.
 
     Parameters
@@ -150,8 +158,8 @@ def score_descriptors(
 
     Returns
     -------
-    dict
-        The names of `FIGURES`, each in percent.
+    Scored
+        Its figures have the names of `FIGURES`.
     """
     height, width = described2.shape[:2]
     tallies = [
@@ -163,8 +171,9 @@ def score_descriptors(
     figures = {f"rank1@{limit}px": _percent(in_window <= limit) for limit in RANK_THRESHOLDS_PX}
     figures["fpr95"] = false_positive_rate(positives, negatives)
     figures["near-miss"] = 100 * float(misses[:, 0].sum() / misses[:, 1].sum())
-    figures["raw-error"] = _percent(endpoint_error(best, samples.targets) > RAW_ERROR_PX)
-    return figures
+    wrong = endpoint_error(best, samples.targets) > RAW_ERROR_PX
+    figures["raw-error"] = _percent(wrong)
+    return Scored(figures, wrong)
 
 
 def _percent(values: NDArray[np.bool_]) -> float:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
@@ -23,7 +25,7 @@ from benchmarks.descriptor_baselines import (
     load_custom,
     load_tfeat,
 )
-from benchmarks.descriptor_metrics import FIGURES, Samples, draw_samples, score_descriptors
+from benchmarks.descriptor_metrics import FIGURES, Samples, Scored, draw_samples, score_descriptors
 from benchmarks.descriptors_command import DATASETS
 from benchmarks.environment import describe_environment
 from patchbatch.data.images import load_image, to_grey
@@ -86,15 +88,19 @@ class DescriptorBenchmark:
 
 @dataclass(frozen=True)
 class PairScore:
-    """The figures of one descriptor on one pair, with the seconds to describe all pixels of image 2."""
+    """How one descriptor did on one pair, with the seconds to describe all pixels of image 2."""
 
     descriptor: str
     dataset: str
     pair: str
-    points: int
     dimension: int
-    figures: dict[str, float]
+    scored: Scored
     seconds: float
+
+    @property
+    def points(self) -> int:
+        """Number of points."""
+        return len(self.scored.wrong)
 
 
 def run(benchmark: DescriptorBenchmark) -> dict[str, Any]:
@@ -104,7 +110,8 @@ def run(benchmark: DescriptorBenchmark) -> dict[str, Any]:
     -------
     dict
         `benchmark`, `root`, `environment` (with the `settings`), `rows` (one per data set and descriptor:
-        means over its pairs, `points` their sum) and `per_pair`, ready for JSON.
+        means over its pairs, `points` their sum), `all_wrong` (by data set: points at which every descriptor
+        has a raw error, percent) and `per_pair`, ready for JSON.
 
     Raises
     ------
@@ -119,6 +126,7 @@ def run(benchmark: DescriptorBenchmark) -> dict[str, Any]:
         "root": benchmark.root,
         "environment": describe_environment(device) | {"settings": asdict(benchmark)},
         "rows": summary_rows(scores),
+        "all_wrong": all_wrong(scores),
         "per_pair": [_row([score], pair=score.pair) for score in scores],
     }
 
@@ -271,14 +279,13 @@ def _pair_scores(
     device: str,
 ) -> Iterator[PairScore]:
     samples, image1, image2 = _load(pair, benchmark)
-    count = len(samples.points)
     for descriptor in descriptors:
         described1 = descriptor.at(image1, samples.points).to(device)
         described2, seconds = _timed(descriptor, image2)
-        figures = score_descriptors(samples, described1, described2.to(device), benchmark.window)
+        scored = score_descriptors(samples, described1, described2.to(device), benchmark.window)
         dimension = described2.shape[2]
         del described1, described2  # the next ones need the room
-        yield PairScore(descriptor.name, dataset, pair.name, count, dimension, figures, seconds)
+        yield PairScore(descriptor.name, dataset, pair.name, dimension, scored, seconds)
 
 
 def _load(pair: FlowPair, benchmark: DescriptorBenchmark) -> tuple[Samples, Image, Image]:
@@ -308,6 +315,21 @@ def summary_rows(scores: Sequence[PairScore]) -> list[dict[str, Any]]:
     return [_row(group) for group in groups.values()]
 
 
+def all_wrong(scores: Sequence[PairScore]) -> dict[str, float]:
+    """Return by data set how many points (percent, mean over pairs) no descriptor gets right.
+
+    What a better descriptor of this kind can still gain lies between this and its raw error.
+    """
+    pairs: dict[tuple[str, str], NDArray[np.bool_]] = {}
+    for score in scores:
+        known = pairs.setdefault((score.dataset, score.pair), score.scored.wrong)
+        pairs[score.dataset, score.pair] = known & score.scored.wrong
+    shares: dict[str, list[float]] = {}
+    for (dataset, _), wrong in pairs.items():
+        shares.setdefault(dataset, []).append(100 * float(wrong.mean()))
+    return {dataset: statistics.fmean(values) for dataset, values in shares.items()}
+
+
 def _row(group: Sequence[PairScore], **more: str) -> dict[str, Any]:
     first = group[0]
     return {
@@ -316,6 +338,6 @@ def _row(group: Sequence[PairScore], **more: str) -> dict[str, Any]:
         **more,
         "points": sum(score.points for score in group),
         "dimension": first.dimension,
-        **{name: statistics.fmean(score.figures[name] for score in group) for name in FIGURES},
+        **{name: statistics.fmean(score.scored.figures[name] for score in group) for name in FIGURES},
         "seconds": statistics.fmean(score.seconds for score in group),
     }

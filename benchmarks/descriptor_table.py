@@ -10,23 +10,31 @@ from benchmarks.descriptor_metrics import FIGURES
 from patchbatch.data.files import FilePath, atomic_path
 from patchbatch.errors import PatchBatchError
 
+# Strong ones first, then the pale ones of matplotlib's "tab20".
+COLOURS = (*(f"C{number}" for number in range(10)), *("#aec7e8", "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5"))
 HEADER = ("descriptor", "dimension", *FIGURES, "seconds")
 
 
-def format_tables(rows: Sequence[dict[str, Any]], window: int | None = None) -> str:
+def format_tables(
+    rows: Sequence[dict[str, Any]], all_wrong: dict[str, float], window: int | None = None
+) -> str:
     """Return one Markdown table per data set, columns aligned, with a heading each.
 
     Parameters
     ----------
-    rows
+    rows, all_wrong
         As `benchmarks.descriptor_rows.run` returns them.
     window
         Of the raw error, px; None = the whole image.
     """
-    datasets = dict.fromkeys(row["dataset"] for row in rows)
-    return "\n\n".join(
-        _format_table([row for row in rows if row["dataset"] == dataset], window) for dataset in datasets
-    )
+    tables = []
+    for dataset, share in all_wrong.items():
+        of_it = [row for row in rows if row["dataset"] == dataset]
+        table = _format_table(of_it, window)
+        if len(of_it) > 1:
+            table += f"\n\nAll {len(of_it)} are wrong at {share:.2f} % of the points."
+        tables.append(table)
+    return "\n\n".join(tables)
 
 
 def searched(window: int | None) -> str:
@@ -81,7 +89,7 @@ def write_figure(path: FilePath, rows: Sequence[dict[str, Any]], window: int | N
     for index, name in enumerate(names):
         places = [group + (index - (len(names) - 1) / 2) * width for group in range(len(datasets))]
         heights = [errors[dataset, name] for dataset in datasets]
-        axes.bar(places, heights, width, label=name, color=f"C{index % 10}")
+        axes.bar(places, heights, width, label=name, color=COLOURS[index % len(COLOURS)])
     axes.set_xticks(range(len(datasets)), datasets)
     axes.set_ylabel(f"raw error in %\n(> 3 px, {searched(window)})")
     axes.grid(axis="y", alpha=0.3)

@@ -147,7 +147,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.figure is not None:
         descriptor_table.require_matplotlib()
     report = descriptor_rows.run(settings_of(arguments))
-    print(descriptor_table.format_tables(report["rows"], arguments.window))
+    print(descriptor_table.format_tables(report["rows"], report["all_wrong"], arguments.window))
     if arguments.json is not None:
         table.write_json(arguments.json, report)
     if arguments.figure is not None:

@@ -142,10 +142,11 @@ def _between_pixels(
     """Describe a coarser level where points of the image of this shape lie, float32 `(N, D)`."""
     x, y = (Between.at(points[:, axis], shape[1 - axis], level.shape[1 - axis]) for axis in (0, 1))
     ends = [np.stack([left, above], axis=1) for above in (y.low, y.high) for left in (x.low, x.high)]
-    corners = _at_points(level, model, np.concatenate(ends), dtype).float().chunk(4)
-    across, down = (torch.as_tensor(one.share, device=corners[0].device)[:, None] for one in (x, y))
-    top, bottom = (torch.lerp(*corners[side : side + 2], across) for side in (0, 2))
-    return torch.lerp(top, bottom, down)
+    corners = _at_points(level, model, np.concatenate(ends), dtype).float()
+    above_left, above_right, below_left, below_right = corners.chunk(4)
+    across, down = (torch.as_tensor(one.share, device=corners.device)[:, None] for one in (x, y))
+    above, below = torch.lerp(above_left, above_right, across), torch.lerp(below_left, below_right, across)
+    return torch.lerp(above, below, down)
 
 
 @torch.inference_mode()

@@ -38,14 +38,14 @@ def described_points(samples: Samples, described2: torch.Tensor) -> torch.Tensor
 def test_codes_of_a_known_shift_are_perfect() -> None:
     samples = draw_samples(shifted_truth(7, -3), 60, seed=1)
     field = one_hot_field()
-    assert score_descriptors(samples, described_points(samples, field), field) == PERFECT
+    assert score_descriptors(samples, described_points(samples, field), field).figures == PERFECT
 
 
 def test_codes_of_another_shift_fail() -> None:
     samples = draw_samples(shifted_truth(7, -3), 60, seed=1)
     field = one_hot_field()
     described1 = described_points(samples, field.roll((0, 5), (0, 1)))  # as if the match were 5 px off
-    figures = score_descriptors(samples, described1, field)
+    figures = score_descriptors(samples, described1, field).figures
     assert figures["rank1@3px"] == 0
     assert figures["raw-error"] == 100
     # All but the one wrong code are equally far, and what is not closer than the match counts.
@@ -56,9 +56,9 @@ def test_codes_of_another_shift_fail() -> None:
 def test_a_subpixel_truth_is_measured_from_where_it_is() -> None:
     samples = draw_samples(shifted_truth(6.5, 0.4), 60, seed=1)
     field = one_hot_field()
-    figures = score_descriptors(samples, described_points(samples, field), field)
+    figures = score_descriptors(samples, described_points(samples, field), field).figures
     assert figures["rank1@1px"] == 100  # rounded away by at most (0.5, 0.4)
-    two_off = score_descriptors(samples, described_points(samples, field.roll(-2, 1)), field)
+    two_off = score_descriptors(samples, described_points(samples, field.roll(-2, 1)), field).figures
     assert two_off["rank1@1px"] == 0
     assert two_off["rank1@3px"] == 100
 
@@ -77,7 +77,7 @@ def test_figures_equal_plain_loops(
     noise = torch.from_numpy(rng.integers(0, 2, (16, 6))).to(dtype)
     described1 = described_points(samples, field) + noise
     expected = looped(samples, described1.double().numpy(), field.double().numpy(), window)
-    assert score_descriptors(samples, described1, field, window) == pytest.approx(expected)
+    assert score_descriptors(samples, described1, field, window).figures == pytest.approx(expected)
     assert 0 < expected["raw-error"] < 100
     assert 0 < expected["near-miss"] < 100
 
@@ -133,7 +133,7 @@ def test_values_that_are_not_numbers_are_never_nearest() -> None:
     used = np.zeros((HEIGHT, WIDTH), bool)
     used[samples.matches[:, 1], samples.matches[:, 0]] = True
     field[torch.from_numpy(~used)] = torch.nan
-    assert score_descriptors(samples, described1, field) == PERFECT
+    assert score_descriptors(samples, described1, field).figures == PERFECT
 
 
 def test_points_are_seen_inside_and_known_and_negatives_far() -> None:

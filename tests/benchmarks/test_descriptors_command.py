@@ -10,8 +10,14 @@ import pytest
 
 from benchmarks import descriptor_rows, descriptors_command
 from benchmarks.__main__ import build_parser, main
-from benchmarks.descriptor_metrics import FIGURES
-from benchmarks.descriptor_rows import DescriptorBenchmark, find_datasets, load_descriptors, load_network
+from benchmarks.descriptor_metrics import FIGURES, Scored
+from benchmarks.descriptor_rows import (
+    DescriptorBenchmark,
+    PairScore,
+    find_datasets,
+    load_descriptors,
+    load_network,
+)
 from benchmarks.descriptor_table import format_tables
 from benchmarks.descriptors_command import DATASETS, settings_of
 from flow.synthetic import demo_scene
@@ -64,7 +70,7 @@ def test_json_has_the_rows_of_all_data_sets(root: Path, tmp_path: Path) -> None:
     command = ["descriptors", str(root), "--only", "patch", "census", "--points", "50"]
     assert main([*command, "--json", str(file), "--figure", str(figure)]) == 0
     report = json.loads(file.read_text(encoding="utf-8"))
-    assert list(report) == ["benchmark", "root", "environment", "rows", "per_pair"]
+    assert list(report) == ["benchmark", "root", "environment", "rows", "all_wrong", "per_pair"]
     assert [list(row) for row in report["rows"]] == [ROW_KEYS] * 6
     labels = [(row["dataset"], row["descriptor"], row["points"], row["dimension"]) for row in report["rows"]]
     assert labels == [
@@ -108,13 +114,28 @@ def test_the_same_seed_gives_the_same_figures_and_another_does_not(root: Path) -
     assert figures(1) != figures(2)
 
 
-def test_rows_are_means_over_pairs() -> None:
-    def score(pair: str, value: float) -> descriptor_rows.PairScore:
-        return descriptor_rows.PairScore("d", "s", pair, 10, 3, dict.fromkeys(FIGURES, value), value)
+def score(pair: str, value: float, wrong: tuple[int, ...] = (0,) * 10, name: str = "d") -> PairScore:
+    scored = Scored(dict.fromkeys(FIGURES, value), np.array(wrong, bool))
+    return PairScore(name, "s", pair, 3, scored, value)
 
-    (row,) = descriptor_rows.summary_rows([score("a", 10), score("b", 20)])
+
+def test_rows_are_means_over_pairs() -> None:
+    scores = [score("a", 10), score("b", 20)]
+    (row,) = descriptor_rows.summary_rows(scores)
     assert (row["points"], row["fpr95"], row["seconds"]) == (20, 15, 15)
-    assert format_tables([row]).splitlines()[-1].count("15.00") == len(FIGURES) + 1
+    lines = format_tables([row], descriptor_rows.all_wrong(scores)).splitlines()
+    assert lines[-1].count("15.00") == len(FIGURES) + 1
+
+
+def test_points_that_no_descriptor_gets_right_are_counted_pair_by_pair() -> None:
+    scores = [
+        score("a", 50, (1, 1, 0, 0), "d"), score("a", 50, (1, 0, 1, 0), "e"),
+        score("b", 50, (1, 1), "d"), score("b", 50, (0, 1), "e"),
+    ]  # fmt: skip
+    share = descriptor_rows.all_wrong(scores)
+    assert share == {"s": (25 + 50) / 2}
+    table = format_tables(descriptor_rows.summary_rows(scores), share)
+    assert table.endswith("All 2 are wrong at 37.50 % of the points.")
 
 
 def test_all_data_sets_of_the_help_can_be_looked_for(root: Path) -> None:

@@ -6,7 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from patchbatch.errors import PatchBatchError
+from benchmarks.arguments import add_json, check_folders
 
 DESCRIPTION = """\
 Train the 51-px network, narrowed, with {DrLIM, CENT-DrLIM} x {with, without SD} x {fine-grained, per-channel}
@@ -25,7 +25,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--scenes", type=int, default=400, help="made pairs to train on (%(default)s)")
     parser.add_argument("--margin", type=float, default=100.0, help="m (%(default)s)")
     parser.add_argument("--balance", type=float, default=0.8, help="λ of the SD term (%(default)s)")
-    parser.add_argument("--json", metavar="FILE", help="write all figures, also of every run, to FILE")
+    add_json(parser, "run")
     parser.set_defaults(run=run)
 
 
@@ -40,8 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Imported after the arguments are known to be right, so that --help and usage errors are quick.
     from benchmarks import ablation, table  # noqa: PLC0415
 
-    if arguments.json is not None and not Path(arguments.json).absolute().parent.is_dir():
-        raise PatchBatchError(f"no folder for {arguments.json}: make it first, the run may take an hour")
+    check_folders(arguments.json)
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # a line a run, on stderr
     settings = ablation.AblationSettings(
         steps=arguments.steps, seeds=arguments.seeds, scenes=arguments.scenes, margin=arguments.margin,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from benchmarks.arguments import DATASETS
 from benchmarks.descriptor_baselines import (
     HAND_MADE,
     FieldDescriptor,
@@ -26,7 +27,6 @@ from benchmarks.descriptor_baselines import (
     load_tfeat,
 )
 from benchmarks.descriptor_metrics import FIGURES, Samples, Scored, draw_samples, score_descriptors
-from benchmarks.descriptors_command import DATASETS
 from benchmarks.environment import describe_environment
 from patchbatch.data.images import load_image, to_grey
 from patchbatch.data.layouts import FlowPair, find_pairs, load_truth

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patchbatch.errors import PatchBatchError
+from benchmarks.arguments import (
+    add_datasets,
+    add_device,
+    add_json,
+    add_limit,
+    check_folders,
+    check_picture,
+    positive,
+)
 
 if TYPE_CHECKING:
     from benchmarks.descriptor_rows import DescriptorBenchmark
 
-# Said again here because the modules that define them take a second to import, which --help should not.
-DATASETS = ("kitti2015", "kitti2012", "sintel-final", "sintel-clean", "middlebury", "chairs")
 
 DESCRIPTION = """\
 Compare descriptors on pairs with true flow: for points drawn at random among those seen in both images, how
@@ -45,27 +50,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=FIGURES_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("root", metavar="ROOT", help="the folder that holds the data sets")
-    parser.add_argument(
-        "--dataset",
-        nargs="+",
-        action="extend",
-        choices=DATASETS,
-        metavar="DATASET",
-        help=f"{', '.join(DATASETS)}; default all there are",
-    )
-    parser.add_argument(
-        "--limit", type=_positive, metavar="N", help="only the first N pairs of each data set"
-    )
-    parser.add_argument("--points", type=_positive, default=2000, metavar="N", help="of each pair (2000)")
+    add_datasets(parser)
+    add_limit(parser)
+    parser.add_argument("--points", type=positive, default=2000, metavar="N", help="of each pair (2000)")
     parser.add_argument("--seed", type=_positive_or_zero, default=0, help="of the points and negatives (0)")
     parser.add_argument(
         "--window",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="raw-error within +-N px of the point itself instead of the whole image",
     )
-    parser.add_argument("--json", metavar="FILE", help="write all figures, also of every pair, to FILE")
+    add_json(parser, "pair")
     parser.add_argument("--figure", metavar="FILE", help="draw the raw errors into FILE, a .png (matplotlib)")
     _add_descriptor_arguments(parser.add_argument_group("descriptors"))
     parser.set_defaults(run=run)
@@ -81,26 +76,13 @@ def _add_descriptor_arguments(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--tfeat", metavar="FILE", help=TFEAT_HELP)
     group.add_argument("--cell", type=_length, default=4.0, metavar="PX", help="side of SIFT's cells (4)")
-    group.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-    group.add_argument(
-        "--precision",
-        choices=("auto", "float32", "bfloat16", "float16"),
-        default="auto",
-        help="of the networks given by --model",
-    )
+    add_device(group, "of the networks given by --model")
 
 
 def _positive_or_zero(text: str) -> int:
     number = int(text)
     if number < 0:
         raise argparse.ArgumentTypeError(f"{number} is below 0")
-    return number
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not a positive number")
     return number
 
 
@@ -143,7 +125,8 @@ def run(arguments: argparse.Namespace) -> int:
     # Imported after the arguments are known to be right, so that --help and usage errors are quick.
     from benchmarks import descriptor_rows, descriptor_table, table  # noqa: PLC0415
 
-    _check_outputs(arguments)
+    check_folders(arguments.json, arguments.figure)
+    check_picture(arguments.figure)
     if arguments.figure is not None:
         descriptor_table.require_matplotlib()
     report = descriptor_rows.run(settings_of(arguments))
@@ -153,12 +136,3 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.figure is not None:
         descriptor_table.write_figure(arguments.figure, report["rows"], arguments.window)
     return 0
-
-
-def _check_outputs(arguments: argparse.Namespace) -> None:
-    """Refuse before the run, which may take hours, what would fail after it."""
-    for file in (arguments.json, arguments.figure):
-        if file is not None and not Path(file).absolute().parent.is_dir():
-            raise PatchBatchError(f"no folder for {file}: make it first, the run may take hours")
-    if arguments.figure is not None and Path(arguments.figure).suffix.lower() != ".png":
-        raise PatchBatchError(f"{arguments.figure}: the figure is a .png; give it that suffix")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from patchbatch.errors import PatchBatchError
+from benchmarks.arguments import add_json, check_folders
 
 # Said again here because the modules that define them take a second to import, which --help should not.
 ESTIMATORS = ("affine", "nadaraya-watson", "robust")
@@ -47,7 +46,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--refinement", choices=REFINEMENTS, default="auto", help=REFINEMENT_HELP)
     parser.add_argument("--no-refine", dest="refine", action="store_false", help="only the interpolated flow")
-    parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
@@ -62,8 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Imported after the arguments are known to be right, so that --help and usage errors are quick.
     from benchmarks import epic, table  # noqa: PLC0415
 
-    if arguments.json is not None and not Path(arguments.json).absolute().parent.is_dir():
-        raise PatchBatchError(f"no folder for {arguments.json}: make it first")
+    check_folders(arguments.json)
     report = epic.run(
         epic.EpicBenchmark(
             root=arguments.root,

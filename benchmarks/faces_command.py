@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from patchbatch.errors import PatchBatchError
+from benchmarks.arguments import add_json, check_folders
 
 DESCRIPTION = """\
 Verify LFW's pairs of View 2 with histograms of oriented gradients: plain and centred cosine, Joint Bayesian,
@@ -18,7 +17,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser("faces", help="face verification on LFW", description=DESCRIPTION)
     parser.add_argument("root", metavar="ROOT", help="folder of people.txt, pairs.txt and the images")
     parser.add_argument("--images", metavar="DIR", help="folder of the people's folders, if not in ROOT")
-    parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
+    add_json(parser)
     parser.add_argument("--plot", metavar="FILE", help="draw the ROC curves (.png, .svg, .pdf; matplotlib)")
     parser.set_defaults(run=run)
 
@@ -28,9 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Imported after the arguments are known to be right, so that --help and usage errors are quick.
     from benchmarks import faces, table  # noqa: PLC0415
 
-    for path in (arguments.json, arguments.plot):
-        if path is not None and not Path(path).absolute().parent.is_dir():
-            raise PatchBatchError(f"no folder for {path}: make it first")
+    check_folders(arguments.json, arguments.plot)
     if arguments.plot is not None:
         faces.check_plot(arguments.plot)
     outcomes = faces.run(arguments.root, arguments.images)

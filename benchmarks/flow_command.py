@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patchbatch.errors import PatchBatchError
+from benchmarks.arguments import add_device, add_json, add_limit, check_folders
 
 if TYPE_CHECKING:
     from benchmarks.runner import FlowBenchmark
@@ -33,11 +32,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--pass", dest="rendering", choices=("clean", "final"), default="final", help="of Sintel (final)"
     )
     parser.add_argument("--method", nargs="+", action="extend", metavar="M", help=METHODS_HELP)
-    parser.add_argument("--limit", type=_positive, metavar="N", help="only the first N pairs")
+    add_limit(parser, of="")
     parser.add_argument(
         "--keep-invalid", action="store_true", help="count the pixels of Sintel's invalid mask too"
     )
-    parser.add_argument("--json", metavar="FILE", help="write all figures, also of every pair, to FILE")
+    add_json(parser, "pair")
     _add_pipeline_arguments(parser.add_argument_group("of the method patchbatch"))
     parser.set_defaults(run=run)
 
@@ -45,22 +44,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _add_pipeline_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--model", nargs="+", action="extend", metavar="NAME|FILE", help="networks (compact)")
     group.add_argument("--preset", choices=PRESETS, default="auto", help="auto: the data set's own")
-    group.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-    group.add_argument(
-        "--precision",
-        choices=("auto", "float32", "bfloat16", "float16"),
-        default="auto",
-        help="of the network",
-    )
+    add_device(group)
     group.add_argument("--no-refine", dest="refine", action="store_false", help="stop after interpolation")
     group.add_argument("--seed", type=int, default=0, help="of the matcher's random choices (0)")
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not a positive number")
-    return number
 
 
 def settings_of(arguments: argparse.Namespace) -> FlowBenchmark:
@@ -97,8 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Imported after the arguments are known to be right, so that --help and usage errors are quick.
     from benchmarks import runner, table  # noqa: PLC0415
 
-    if arguments.json is not None and not Path(arguments.json).absolute().parent.is_dir():
-        raise PatchBatchError(f"no folder for {arguments.json}: make it first, the run may take hours")
+    check_folders(arguments.json)
     report = runner.run(settings_of(arguments))
     print(table.format_table(report["dataset"], report["rows"]))
     if arguments.json is not None:

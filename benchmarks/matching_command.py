@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patchbatch.errors import PatchBatchError
+from benchmarks.arguments import add_datasets, add_device, add_json, add_limit, check_folders, check_picture
 
 if TYPE_CHECKING:
     from benchmarks.matching import MatchingBenchmark
 
-# Said again here because the modules that define them take a second to import, which --help should not.
-DATASETS = ("kitti2015", "kitti2012", "sintel-final", "sintel-clean", "middlebury", "chairs")
 METHODS = (
     "coarse-to-fine",
     "semi-global",
@@ -51,18 +48,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=FIGURES_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("root", metavar="ROOT", help="the folder that holds the data sets")
-    parser.add_argument(
-        "--dataset",
-        nargs="+",
-        action="extend",
-        choices=DATASETS,
-        metavar="DATASET",
-        help=f"{', '.join(DATASETS)}; default all there are",
-    )
-    parser.add_argument(
-        "--limit", type=_positive, metavar="N", help="only the first N pairs of each data set"
-    )
+    add_datasets(parser)
+    add_limit(parser)
     parser.add_argument("--model", default="compact", metavar="NAME|FILE", help="network (compact)")
     parser.add_argument(
         "--method",
@@ -73,22 +60,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help=f"{', '.join(METHODS)}; default {' '.join(DEFAULT_METHODS)}",
     )
     parser.add_argument("--fit-confidence", action="store_true", help=FIT_HELP)
-    parser.add_argument("--json", metavar="FILE", help="write all figures, also of every pair, to FILE")
+    add_json(parser, "pair")
     parser.add_argument(
         "--reliability",
         metavar="FILE",
         help="draw the share within 3 px against the confidence into FILE, a .png (matplotlib)",
     )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
+    add_device(parser)
     parser.set_defaults(run=run)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not a positive number")
-    return number
 
 
 def settings_of(arguments: argparse.Namespace) -> MatchingBenchmark:
@@ -118,7 +97,10 @@ def run(arguments: argparse.Namespace) -> int:
     # Imported after the arguments are known to be right, so that --help and usage errors are quick.
     from benchmarks import matching, matching_report, matching_subpixel, table  # noqa: PLC0415
 
-    _check_outputs(arguments)
+    check_folders(arguments.json, arguments.reliability)
+    check_picture(arguments.reliability)
+    if arguments.reliability is not None:
+        matching_report.require_matplotlib()
     settings = settings_of(arguments)
     report, judged = matching.run(settings)
     print(matching_report.format_tables(report["rows"]))
@@ -131,16 +113,3 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.reliability is not None:
         matching_report.write_reliability(arguments.reliability, judged)
     return 0
-
-
-def _check_outputs(arguments: argparse.Namespace) -> None:
-    """Refuse before the run, which takes minutes, what would fail after it."""
-    from benchmarks.matching_report import require_matplotlib  # noqa: PLC0415 (imports numpy)
-
-    for file in (arguments.json, arguments.reliability):
-        if file is not None and not Path(file).absolute().parent.is_dir():
-            raise PatchBatchError(f"no folder for {file}: make it first, the run takes minutes")
-    if arguments.reliability is not None:
-        if Path(arguments.reliability).suffix.lower() != ".png":
-            raise PatchBatchError(f"{arguments.reliability}: the picture is a .png; give it that suffix")
-        require_matplotlib()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from benchmarks.arguments import add_json, add_limit, check_folders
 from patchbatch.errors import PatchBatchError
 
 DESCRIPTION = """\
@@ -34,19 +34,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--region", type=int, default=96, help="side of the region in px (%(default)s)")
     parser.add_argument("--points", type=int, default=1000, help="of every pair (%(default)s)")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N pairs of each data set")
-    parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
+    add_limit(parser)
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print the table and write the file."""
     counts = {"numbers": min(arguments.numbers), "region": arguments.region, "points": arguments.points}
-    for name, value in (counts | {"limit": arguments.limit or 1}).items():
+    for name, value in counts.items():
         if value < 1:
             raise PatchBatchError(f"{name} is {value}; give 1 or more")
-    if arguments.json is not None and not Path(arguments.json).absolute().parent.is_dir():
-        raise PatchBatchError(f"no folder for {arguments.json}: make it first")
+    check_folders(arguments.json)
     # Imported after the arguments are known to be right, so that --help and usage errors are quick.
     from benchmarks import projection, table  # noqa: PLC0415
 

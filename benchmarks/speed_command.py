@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from benchmarks.arguments import add_json, check_folders
 from patchbatch.errors import PatchBatchError
 
 STAGES = ("describe", "match-exact", "match", "interpolate", "refine", "total", "jb")
@@ -40,7 +40,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="arithmetic of one timed run, 0: whole images whatever it takes (%(default)s)",
     )  # fmt: skip
     parser.add_argument("--device", default="cpu", help="cpu, cuda, auto (%(default)s)")
-    parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
+    add_json(parser)
     parser.add_argument(
         "--plot", metavar="FILE",
         help="also time description and matching of the first model from 0.1 to 8 megapixels, and draw "
@@ -66,9 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise PatchBatchError(f"repeats is {arguments.repeats}; give 1 or more")
     if not arguments.limit >= 0:
         raise PatchBatchError(f"limit is {arguments.limit}; give TFLOP, 0 for none")
-    for file in (arguments.json, arguments.plot):
-        if file is not None and not Path(file).absolute().parent.is_dir():
-            raise PatchBatchError(f"no folder for {file}: make it first")
+    check_folders(arguments.json, arguments.plot)
     settings = speed.SpeedSettings(
         tuple(arguments.only), tuple(arguments.model), tuple(arguments.size), arguments.repeats,
         arguments.limit * 1e12, arguments.device, arguments.plot is not None,

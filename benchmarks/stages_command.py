@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from patchbatch.errors import PatchBatchError
-
-# Said again here because the modules that define them take a second to import, which --help should not.
-DATASETS = ("kitti2015", "kitti2012", "sintel-final", "sintel-clean", "middlebury", "chairs")
+from benchmarks.arguments import add_datasets, add_device, add_json, check_folders
 
 DESCRIPTION = """\
 Match every pair once, then interpolate and refine in many ways: with one part changed from the default of its
@@ -34,15 +30,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=MATCHES_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("root", metavar="ROOT", help="the folder that holds the data sets")
-    parser.add_argument(
-        "--dataset",
-        nargs="+",
-        action="extend",
-        choices=DATASETS,
-        metavar="DATASET",
-        help=f"{', '.join(DATASETS)}; default all there are",
-    )
+    add_datasets(parser)
     parser.add_argument(
         "--pair", nargs="+", action="extend", metavar="NAME", help="only pairs of these names"
     )
@@ -52,9 +40,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="FILE",
         help="edges of these weights (the shipped ones)",
     )
-    parser.add_argument("--json", metavar="FILE", help="write all figures, also of every pair, to FILE")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
+    add_json(parser, "pair")
+    add_device(parser)
     parser.set_defaults(run=run)
 
 
@@ -70,8 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     from benchmarks import stages, table  # noqa: PLC0415
     from flow.interpolation.edge_network import SHIPPED  # noqa: PLC0415
 
-    if arguments.json is not None and not Path(arguments.json).absolute().parent.is_dir():
-        raise PatchBatchError(f"no folder for {arguments.json}: make it first, the run takes minutes")
+    check_folders(arguments.json)
     report = stages.run(
         stages.StagesBenchmark(
             root=arguments.root,

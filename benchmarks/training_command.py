@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from benchmarks.arguments import add_json, check_folders
 from patchbatch.errors import PatchBatchError
 
 PRESETS = ("accurate", "accurate-71", "compact", "fast")
@@ -23,7 +23,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help=f"{', '.join(PRESETS)} (fast compact accurate)",
     )  # fmt: skip
     parser.add_argument("--repeats", type=int, default=5, help="updates of each kind (%(default)s)")
-    parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
@@ -34,8 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.repeats < 1:
         raise PatchBatchError(f"repeats is {arguments.repeats}; give 1 or more")
-    if arguments.json is not None and not Path(arguments.json).absolute().parent.is_dir():
-        raise PatchBatchError(f"no folder for {arguments.json}: make it first")
+    check_folders(arguments.json)
     report = training_speed.run(arguments.preset, arguments.repeats)
     print(training_speed.format_table(report["rows"]))
     if arguments.json is not None:

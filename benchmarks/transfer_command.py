@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from benchmarks.arguments import add_json, check_folders
 from patchbatch.errors import PatchBatchError
 
 DESCRIPTION = """\
@@ -21,7 +21,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--copies", type=int, nargs="+", default=[1, 3, 5], metavar="M", help="(1 3 5)")
     parser.add_argument("--seeds", type=int, default=5, help="runs of each kind (%(default)s)")
     parser.add_argument("--epochs", type=int, default=60, help="passes over the samples (%(default)s)")
-    parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
@@ -34,8 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     ):
         if value < 1:
             raise PatchBatchError(f"{name} is {value}; give 1 or more")
-    if arguments.json is not None and not Path(arguments.json).absolute().parent.is_dir():
-        raise PatchBatchError(f"no folder for {arguments.json}: make it first")
+    check_folders(arguments.json)
     # Imported after the arguments are known to be right, so that --help and usage errors are quick.
     from benchmarks import table, transfer_experiment  # noqa: PLC0415
 

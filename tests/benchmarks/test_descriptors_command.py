@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import descriptor_rows, descriptors_command
 from benchmarks.__main__ import build_parser, main
+from benchmarks.arguments import DATASETS
 from benchmarks.descriptor_metrics import FIGURES, Scored
 from benchmarks.descriptor_rows import (
     DescriptorBenchmark,
@@ -19,7 +20,7 @@ from benchmarks.descriptor_rows import (
     load_network,
 )
 from benchmarks.descriptor_table import format_tables
-from benchmarks.descriptors_command import DATASETS, settings_of
+from benchmarks.descriptors_command import settings_of
 from flow.synthetic import demo_scene
 from patchbatch.data.formats import write_flow
 from patchbatch.data.images import read_image, write_image
@@ -181,7 +182,7 @@ BAD = [
     (["--only", "patch", "--dataset", "chairs"], "no chairs pairs"),
     (["--only", "fast2", "--model", "fast2"], "unknown model 'fast2'"),
     (["--only", "patch", "--json", "no/such/folder/d.json"], "no folder for no/such/folder/d.json"),
-    (["--only", "patch", "--figure", "d.pdf"], "the figure is a .png"),
+    (["--only", "patch", "--figure", "d.pdf"], "the picture is a .png"),
     (["--only", "tfeat", "--tfeat", "missing.safetensors"], "missing.safetensors"),
 ]
 

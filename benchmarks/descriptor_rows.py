@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +12,6 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
@@ -26,7 +24,8 @@ from benchmarks.descriptor_baselines import (
     load_custom,
     load_tfeat,
 )
-from benchmarks.descriptor_metrics import FIGURES, Samples, Scored, draw_samples, score_descriptors
+from benchmarks.descriptor_metrics import Samples, draw_samples, score_descriptors
+from benchmarks.descriptor_summary import PairScore, all_wrong, by_motion, per_pair, summary_rows
 from benchmarks.environment import describe_environment
 from patchbatch.data.images import load_image, to_grey
 from patchbatch.data.layouts import FlowPair, find_pairs, load_truth
@@ -86,23 +85,6 @@ class DescriptorBenchmark:
     precision: str = "auto"
 
 
-@dataclass(frozen=True)
-class PairScore:
-    """How one descriptor did on one pair, with the seconds to describe all pixels of image 2."""
-
-    descriptor: str
-    dataset: str
-    pair: str
-    dimension: int
-    scored: Scored
-    seconds: float
-
-    @property
-    def points(self) -> int:
-        """Number of points."""
-        return len(self.scored.wrong)
-
-
 def run(benchmark: DescriptorBenchmark) -> dict[str, Any]:
     """Measure, and return the report.
 
@@ -111,7 +93,8 @@ def run(benchmark: DescriptorBenchmark) -> dict[str, Any]:
     dict
         `benchmark`, `root`, `environment` (with the `settings`), `rows` (one per data set and descriptor:
         means over its pairs, `points` their sum), `all_wrong` (by data set: points at which every descriptor
-        has a raw error, percent) and `per_pair`, ready for JSON.
+        has a raw error, percent), `by_motion` (raw errors by length of the true motion) and `per_pair`, ready
+        for JSON.
 
     Raises
     ------
@@ -127,7 +110,8 @@ def run(benchmark: DescriptorBenchmark) -> dict[str, Any]:
         "environment": describe_environment(device) | {"settings": asdict(benchmark)},
         "rows": summary_rows(scores),
         "all_wrong": all_wrong(scores),
-        "per_pair": [_row([score], pair=score.pair) for score in scores],
+        "by_motion": by_motion(scores),
+        "per_pair": per_pair(scores),
     }
 
 
@@ -279,13 +263,14 @@ def _pair_scores(
     device: str,
 ) -> Iterator[PairScore]:
     samples, image1, image2 = _load(pair, benchmark)
+    motion = np.linalg.norm(samples.targets - samples.points, axis=1)
     for descriptor in descriptors:
         described1 = descriptor.at(image1, samples.points).to(device)
         described2, seconds = _timed(descriptor, image2)
         scored = score_descriptors(samples, described1, described2.to(device), benchmark.window)
         dimension = described2.shape[2]
         del described1, described2  # the next ones need the room
-        yield PairScore(descriptor.name, dataset, pair.name, dimension, scored, seconds)
+        yield PairScore(descriptor.name, dataset, pair.name, dimension, scored, motion, seconds)
 
 
 def _load(pair: FlowPair, benchmark: DescriptorBenchmark) -> tuple[Samples, Image, Image]:
@@ -305,39 +290,3 @@ def _timed(descriptor: FieldDescriptor, image: Image) -> tuple[Tensor, float]:
     described = descriptor.describe(image)
     described[-1, -1, -1].item()  # waits for a GPU
     return described, time.perf_counter() - start
-
-
-def summary_rows(scores: Sequence[PairScore]) -> list[dict[str, Any]]:
-    """Join the pairs: one row per data set and descriptor, in the order they were run."""
-    groups: dict[tuple[str, str], list[PairScore]] = {}
-    for score in scores:
-        groups.setdefault((score.dataset, score.descriptor), []).append(score)
-    return [_row(group) for group in groups.values()]
-
-
-def all_wrong(scores: Sequence[PairScore]) -> dict[str, float]:
-    """Return by data set how many points (percent, mean over pairs) no descriptor gets right.
-
-    What a better descriptor of this kind can still gain lies between this and its raw error.
-    """
-    pairs: dict[tuple[str, str], NDArray[np.bool_]] = {}
-    for score in scores:
-        known = pairs.setdefault((score.dataset, score.pair), score.scored.wrong)
-        pairs[score.dataset, score.pair] = known & score.scored.wrong
-    shares: dict[str, list[float]] = {}
-    for (dataset, _), wrong in pairs.items():
-        shares.setdefault(dataset, []).append(100 * float(wrong.mean()))
-    return {dataset: statistics.fmean(values) for dataset, values in shares.items()}
-
-
-def _row(group: Sequence[PairScore], **more: str) -> dict[str, Any]:
-    first = group[0]
-    return {
-        "descriptor": first.descriptor,
-        "dataset": first.dataset,
-        **more,
-        "points": sum(score.points for score in group),
-        "dimension": first.dimension,
-        **{name: statistics.fmean(score.scored.figures[name] for score in group) for name in FIGURES},
-        "seconds": statistics.fmean(score.seconds for score in group),
-    }

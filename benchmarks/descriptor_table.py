@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from benchmarks.descriptor_metrics import FIGURES
@@ -37,6 +38,30 @@ def format_tables(
     return "\n\n".join(tables)
 
 
+def format_motion(rows: Sequence[dict[str, Any]], limits: Sequence[float]) -> str:
+    """Return the raw errors by length of the motion as one Markdown table per data set.
+
+    Parameters
+    ----------
+    rows
+        As `benchmarks.descriptor_summary.by_motion` returns them.
+    limits
+        Where the ranges begin, px.
+    """
+    ends = [*(f"{low:g}-{high:g} px" for low, high in pairwise(limits)), f"from {limits[-1]:g} px"]
+    tables = []
+    for dataset in dict.fromkeys(row["dataset"] for row in rows):
+        of_it = [row for row in rows if row["dataset"] == dataset]
+        lines = [["raw-error by motion", *ends], _percents("share of the points", of_it[0]["points"])]
+        lines += [_percents(row["descriptor"], row["raw-error"]) for row in of_it]
+        tables.append(f"{dataset}:\n\n{_markdown(lines)}")
+    return "\n\n".join(tables)
+
+
+def _percents(name: str, values: Sequence[float | None]) -> list[str]:
+    return [name, *("" if value is None else f"{value:.1f}" for value in values)]
+
+
 def searched(window: int | None) -> str:
     """Say where the raw error's nearest neighbour is looked for."""
     return "over the whole image" if window is None else f"within {window} px of the point"
@@ -45,11 +70,14 @@ def searched(window: int | None) -> str:
 def _format_table(rows: Sequence[dict[str, Any]], window: int | None) -> str:
     first = rows[0]
     heading = f"{first['dataset']}: {first['points']} points, percent, raw-error {searched(window)}"
-    lines = [HEADER, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
-    rule = tuple("-" * widths[0] if i == 0 else "-" * (width - 1) + ":" for i, width in enumerate(widths))
-    table = [_aligned(line, widths) for line in (lines[0], rule, *lines[1:])]
-    return "\n".join([heading, "", *table])
+    return f"{heading}\n\n{_markdown([HEADER, *(_cells(row) for row in rows)])}"
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    """Return a header and rows as a table, the first column aligned left, all others right."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return "\n".join(_aligned(line, widths) for line in (lines[0], rule, *lines[1:]))
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

@@ -60,6 +60,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="N",
         help="raw-error within +-N px of the point itself instead of the whole image",
     )
+    parser.add_argument(
+        "--by-motion", action="store_true", help="also a table of raw errors by length of the true motion"
+    )
     add_json(parser, "pair")
     parser.add_argument("--figure", metavar="FILE", help="draw the raw errors into FILE, a .png (matplotlib)")
     _add_descriptor_arguments(parser.add_argument_group("descriptors"))
@@ -124,6 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     # Imported after the arguments are known to be right, so that --help and usage errors are quick.
     from benchmarks import descriptor_rows, descriptor_table, table  # noqa: PLC0415
+    from benchmarks.descriptor_summary import MOTION_PX  # noqa: PLC0415
 
     check_folders(arguments.json, arguments.figure)
     check_picture(arguments.figure)
@@ -131,6 +135,8 @@ def run(arguments: argparse.Namespace) -> int:
         descriptor_table.require_matplotlib()
     report = descriptor_rows.run(settings_of(arguments))
     print(descriptor_table.format_tables(report["rows"], report["all_wrong"], arguments.window))
+    if arguments.by_motion:
+        print("\n" + descriptor_table.format_motion(report["by_motion"], MOTION_PX))
     if arguments.json is not None:
         table.write_json(arguments.json, report)
     if arguments.figure is not None:

@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import descriptor_rows, descriptors_command
+from benchmarks import descriptor_rows, descriptor_summary, descriptors_command
 from benchmarks.__main__ import build_parser, main
 from benchmarks.arguments import DATASETS
 from benchmarks.descriptor_metrics import FIGURES, Scored
 from benchmarks.descriptor_rows import (
     DescriptorBenchmark,
-    PairScore,
     find_datasets,
     load_descriptors,
     load_network,
 )
-from benchmarks.descriptor_table import format_tables
+from benchmarks.descriptor_summary import PairScore
+from benchmarks.descriptor_table import format_motion, format_tables
 from benchmarks.descriptors_command import settings_of
 from flow.synthetic import demo_scene
 from patchbatch.data.formats import write_flow
@@ -71,7 +71,7 @@ def test_json_has_the_rows_of_all_data_sets(root: Path, tmp_path: Path) -> None:
     command = ["descriptors", str(root), "--only", "patch", "census", "--points", "50"]
     assert main([*command, "--json", str(file), "--figure", str(figure)]) == 0
     report = json.loads(file.read_text(encoding="utf-8"))
-    assert list(report) == ["benchmark", "root", "environment", "rows", "all_wrong", "per_pair"]
+    assert list(report) == ["benchmark", "root", "environment", "rows", "all_wrong", "by_motion", "per_pair"]
     assert [list(row) for row in report["rows"]] == [ROW_KEYS] * 6
     labels = [(row["dataset"], row["descriptor"], row["points"], row["dimension"]) for row in report["rows"]]
     assert labels == [
@@ -117,14 +117,14 @@ def test_the_same_seed_gives_the_same_figures_and_another_does_not(root: Path) -
 
 def score(pair: str, value: float, wrong: tuple[int, ...] = (0,) * 10, name: str = "d") -> PairScore:
     scored = Scored(dict.fromkeys(FIGURES, value), np.array(wrong, bool))
-    return PairScore(name, "s", pair, 3, scored, value)
+    return PairScore(name, "s", pair, 3, scored, 15.0 * np.arange(len(wrong)), value)
 
 
 def test_rows_are_means_over_pairs() -> None:
     scores = [score("a", 10), score("b", 20)]
-    (row,) = descriptor_rows.summary_rows(scores)
+    (row,) = descriptor_summary.summary_rows(scores)
     assert (row["points"], row["fpr95"], row["seconds"]) == (20, 15, 15)
-    lines = format_tables([row], descriptor_rows.all_wrong(scores)).splitlines()
+    lines = format_tables([row], descriptor_summary.all_wrong(scores)).splitlines()
     assert lines[-1].count("15.00") == len(FIGURES) + 1
 
 
@@ -133,10 +133,22 @@ def test_points_that_no_descriptor_gets_right_are_counted_pair_by_pair() -> None
         score("a", 50, (1, 1, 0, 0), "d"), score("a", 50, (1, 0, 1, 0), "e"),
         score("b", 50, (1, 1), "d"), score("b", 50, (0, 1), "e"),
     ]  # fmt: skip
-    share = descriptor_rows.all_wrong(scores)
+    share = descriptor_summary.all_wrong(scores)
     assert share == {"s": (25 + 50) / 2}
-    table = format_tables(descriptor_rows.summary_rows(scores), share)
+    table = format_tables(descriptor_summary.summary_rows(scores), share)
     assert table.endswith("All 2 are wrong at 37.50 % of the points.")
+
+
+def test_raw_errors_by_length_of_motion_pool_the_pairs() -> None:
+    scores = [score("a", 50, (1, 0, 0, 1), "d"), score("b", 50, (0, 1), "d")]  # 0 15 30 45 px and 0 15 px
+    (row,) = descriptor_summary.by_motion(scores)
+    np.testing.assert_allclose(row["points"], [100 / 3, 100 / 3, 100 / 6, 100 / 6, 0])
+    assert row["raw-error"] == [50, 50, 0, 100, None]
+    lines = format_motion([row], descriptor_summary.MOTION_PX).splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]]
+    assert cells[0] == ["raw-error by motion", "0-10 px", "10-20 px", "20-40 px", "40-80 px", "from 80 px"]
+    assert cells[2] == ["share of the points", "33.3", "33.3", "16.7", "16.7", "0.0"]
+    assert cells[3] == ["d", "50.0", "50.0", "0.0", "100.0", ""]
 
 
 def test_all_data_sets_of_the_help_can_be_looked_for(root: Path) -> None:

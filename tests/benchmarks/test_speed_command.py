@@ -43,10 +43,10 @@ def test_all_stages_of_a_small_pair(tmp_path, capsys):
 def test_work_over_the_limit_is_a_strip():
     few = subject("accurate", limit=6e10)  # a bit over 1400 patches of 42 MFLOP
     work = speed_stages.describe_work(few)
-    rows = round(work.flop / flops_per_patch(PRESETS["accurate"]) / 64)
-    assert 20 < rows < 23
-    assert work.flop <= 6e10
-    assert work.part == pytest.approx(64 * rows / (64 * 48), rel=1e-6)
+    # 16 rows, and their context at half and quarter size; 17 rows would be 1456.
+    patches = 64 * 16 + 32 * 8 + 16 * 4
+    assert work.flop == patches * flops_per_patch(PRESETS["accurate"])
+    assert work.part == pytest.approx(patches / (64 * 48 + 32 * 24 + 16 * 12))
     exact = speed_stages.exact_work(subject("compact", limit=2 * (64 * 12) ** 2 * 64))
     assert exact.part == pytest.approx((12 / 48) ** 2)
     assert exact.flop == 2 * (64 * 12) ** 2 * 64

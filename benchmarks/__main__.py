@@ -6,34 +6,32 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks import (
-    ablation_command,
-    descriptors_command,
-    epic_command,
-    faces_command,
-    flow_command,
-    matching_command,
-    projection_command,
-    speed_command,
-    stages_command,
-    training_command,
-    transfer_command,
-)
+from benchmarks.ablation import command as ablation
+from benchmarks.descriptors import command as descriptors
+from benchmarks.epic import command as epic
+from benchmarks.faces import command as faces
+from benchmarks.flow import command as flow
+from benchmarks.matching import command as matching
+from benchmarks.projection import command as projection
+from benchmarks.speed import command as speed
+from benchmarks.stages import command as stages
+from benchmarks.training import command as training
+from benchmarks.transfer import command as transfer
 from patchbatch.errors import PatchBatchError
 
 # One module per sub-command, with add_parser(commands); light to import, the work imported when it runs.
 COMMANDS = (
-    flow_command,
-    descriptors_command,
-    matching_command,
-    projection_command,
-    epic_command,
-    stages_command,
-    ablation_command,
-    speed_command,
-    training_command,
-    transfer_command,
-    faces_command,
+    flow,
+    descriptors,
+    matching,
+    projection,
+    epic,
+    stages,
+    ablation,
+    speed,
+    training,
+    transfer,
+    faces,
 )
 
 

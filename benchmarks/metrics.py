@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from benchmarks.holes import fill_holes
-from patchbatch.data.layouts import Truth
+from patchbatch.data.datasets.pairs import Truth
 from patchbatch.errors import PatchBatchError
 
 Field = NDArray[np.float64]

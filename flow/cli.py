@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from flow.meter import StageCost
+    from flow.cost import StageCost
     from flow.pipeline import FlowResult
 
 # Nothing heavy is imported before the arguments are parsed: `--help` and usage errors answer at once.
@@ -121,7 +121,7 @@ def _add_choices(group: argparse._ArgumentGroup) -> None:
         "--edge-network",
         type=Path,
         metavar="FILE",
-        help="find the motion borders by these weights from python -m flow.interpolation.train_edges",
+        help="find the motion borders by these weights from python -m flow.edges.train",
     )
     borders.add_argument(
         "--edges",
@@ -267,7 +267,7 @@ def _read_edges(arguments: argparse.Namespace) -> NDArray[np.float32] | None:
     """Return the edge map; a raw one does not tell its size, so the first image does."""
     if arguments.edges is None and arguments.edge_network is None:
         return None
-    from flow.interpolation.edge_network import SHIPPED, network_edges  # noqa: PLC0415 - see the top of this file
+    from flow.edges.network import SHIPPED, network_edges  # noqa: PLC0415 - see the top of this file
     from patchbatch.data.images import load_image  # noqa: PLC0415
     from patchbatch.data.matches_io import read_edges  # noqa: PLC0415
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from os import PathLike
 from types import MappingProxyType
 from typing import Any
@@ -14,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flow.cost import Meter, StageCost
 from flow.interpolation import ROBUST_PRESETS, InterpolationSettings, interpolate
 from flow.matching import Matches, MatchingSettings, match
-from flow.matching.arithmetic import product_flop
-from flow.meter import Meter, StageCost
-from flow.refinement import TRUSTING_PRESETS, RefinementSettings, refine
+from flow.matching_cost import product_flop
+from flow.refinement.stage import TRUSTING_PRESETS, RefinementSettings, refine
 from patchbatch.data.images import as_float, read_image, to_grey
-from patchbatch.descriptors.describe import describe_pyramid
-from patchbatch.descriptors.network import PatchNet, flops_per_patch, flops_per_pixel
+from patchbatch.descriptors.description import describe_pyramid
+from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.errors import PatchBatchError
-from patchbatch.zoo import load_model
+from patchbatch.models import load_model
 
 # The coarsest level is searched exhaustively, so it may have about this many pixels.
 TOP_LEVEL_PIXELS = 10_000
@@ -128,7 +127,7 @@ def estimate_flow(
     on_stage
         Called with the name and cost of each stage when it is done.
     per_stage_memory
-        Measure the peak memory of each stage by itself, see `flow.meter.Meter`.
+        Measure the peak memory of each stage by itself, see `flow.cost.Meter`.
 
     Returns
     -------
@@ -218,32 +217,16 @@ def _find_matches(
         pyramid1, pyramid2 = (
             describe_pyramid(to_grey(image), net, levels, precision) for image in (first, second)
         )
-        cost.gflop = 2 * _describing_flop(net, first.shape, levels) / 1e9
+        cost.gflop = 2 * net.flop(first.shape[:2], levels) / 1e9
     with meter.stage("match") as cost:
         matches = match(pyramid1, pyramid2, settings)
         cost.gflop = product_flop(pyramid1, pyramid2, settings) / 1e9
     return matches, pyramid1[0]
 
 
-def _describing_flop(net: PatchNet, shape: tuple[int, ...], levels: int) -> float:
-    """Arithmetic of describing one image, its context and the joining of scales included."""
-    config = net.config
-    per_point = flops_per_pixel(config) if net.is_dense else flops_per_patch(config)
-    flop = float(_points(shape, levels + len(config.context)) * per_point)
-    if config.joint:
-        sizes = (net.dimension * (1 + len(config.context)), *config.joint)
-        flop += _points(shape, levels) * sum(2.0 * inputs * outputs for inputs, outputs in pairwise(sizes))
-    return flop
-
-
 def pyramid_levels(shape: tuple[int, ...]) -> int:
     """Return the number of levels until an image `(H, W)` has at most about `TOP_LEVEL_PIXELS` pixels."""
     return 1 + max(0, math.ceil(math.log(shape[0] * shape[1] / TOP_LEVEL_PIXELS, 4)))
-
-
-def _points(shape: tuple[int, ...], levels: int) -> int:
-    """Pixels of an image `(H, W)` and of its halvings, `levels` in all."""
-    return sum(-(-shape[0] // 2**level) * -(-shape[1] // 2**level) for level in range(levels))
 
 
 def sparse_field(matches: Matches, shape: tuple[int, ...]) -> Field:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from patchbatch.data.scenes import Array, Image, ScenePair, Surface, render_pair
+from patchbatch.data.scenes.render import Array, Image, ScenePair, Surface, render_pair
 
 
 def demo_scene(height: int = 300, width: int = 400, seed: int = 0) -> ScenePair:

@@ -3,35 +3,32 @@
 Everything named here is loaded when it is first used, so that `import patchbatch` is quick.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from patchbatch.errors import PatchBatchError
-
-if TYPE_CHECKING:
-    from flow.pipeline import FlowResult, estimate_flow
-    from patchbatch.zoo import load_model, model_names
+import lazy_loader
 
 try:
     __version__ = version("patchbatch")
 except PackageNotFoundError:  # used from a checkout that is not installed
     __version__ = "0+unknown"
 
-# `estimate_flow` is the one look upward: by name only, nothing of `flow` is imported before it is called for.
-_HOMES = {
-    "load_model": "patchbatch.zoo",
-    "model_names": "patchbatch.zoo",
-    "estimate_flow": "flow.pipeline",
-    "FlowResult": "flow.pipeline",
-}
+# The one look upward: by name only, nothing of `flow` is imported before it is called for.
+_UPWARD = {"FlowResult": "flow.pipeline", "estimate_flow": "flow.pipeline"}
 
-__all__ = ["FlowResult", "PatchBatchError", "__version__", "estimate_flow", "load_model", "model_names"]
+_own, _, _names = lazy_loader.attach(
+    __name__,
+    submod_attrs={"errors": ["PatchBatchError"], "models": ["load_descriptor", "load_model", "model_names"]},
+)
+__all__ = [*_names, *_UPWARD, "__version__"]  # noqa: PLE0604 - they are strings
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'patchbatch' has no attribute {name!r}")
+    if name in _UPWARD:
+        return getattr(import_module(_UPWARD[name]), name)
+    return _own(name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,20 +1,5 @@
 """Sparse matches to dense flow."""
 
-from flow.interpolation.edges import gradient_edges, saliency
-from flow.interpolation.epic import interpolate
-from flow.interpolation.settings import (
-    PRESETS,
-    ROBUST_PRESETS,
-    InterpolationSettings,
-    interpolation_settings,
-)
+import lazy_loader
 
-__all__ = [
-    "PRESETS",
-    "ROBUST_PRESETS",
-    "InterpolationSettings",
-    "gradient_edges",
-    "interpolate",
-    "interpolation_settings",
-    "saliency",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

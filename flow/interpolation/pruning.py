@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from flow.interpolation.edges import saliency
+from flow.edges.gradient import saliency
 from flow.interpolation.estimators import kernel_weights, nadaraya_watson
 from flow.interpolation.geodesic import distance_transform
 from flow.interpolation.neighbours import cell_graph, nearest_on_graph

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from patchbatch.descriptors.stored import number, shared_array
+from patchbatch.descriptors.half_precision import number, shared_array
 
 __all__ = ["number", "shared_array", "squared_distance"]
 

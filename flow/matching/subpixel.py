@@ -8,7 +8,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from flow.matching.costs import NOWHERE, candidate_costs
-from flow.matching.exact import check_pair
+from flow.matching.exact.search import check_pair
 from patchbatch.errors import PatchBatchError
 
 CROSS = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)], dtype=np.int32)

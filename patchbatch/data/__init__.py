@@ -1,55 +1,5 @@
-"""Images, flow fields, match lists and edge maps: reading, checking and writing them."""
+"""Images, flow fields, match lists, edge maps and data sets: reading, checking and writing them."""
 
-from patchbatch.data.flow_arrays import known_flow
-from patchbatch.data.formats import (
-    FLOW_SUFFIXES,
-    atomic_path,
-    read_confidence,
-    read_flo,
-    read_flow,
-    read_kitti_disparity,
-    read_kitti_flow,
-    read_middlebury_disparity,
-    read_npz,
-    read_pfm,
-    read_pfm_flow,
-    write_flo,
-    write_flow,
-    write_kitti_flow,
-    write_npz,
-    write_pfm,
-    write_pfm_flow,
-)
-from patchbatch.data.images import as_float, load_image, read_image, to_grey, to_rgb, write_image
-from patchbatch.data.matches_io import read_edges, read_matches, write_edges, write_matches
+import lazy_loader
 
-__all__ = [
-    "FLOW_SUFFIXES",
-    "as_float",
-    "atomic_path",
-    "known_flow",
-    "load_image",
-    "read_confidence",
-    "read_edges",
-    "read_flo",
-    "read_flow",
-    "read_image",
-    "read_kitti_disparity",
-    "read_kitti_flow",
-    "read_matches",
-    "read_middlebury_disparity",
-    "read_npz",
-    "read_pfm",
-    "read_pfm_flow",
-    "to_grey",
-    "to_rgb",
-    "write_edges",
-    "write_flo",
-    "write_flow",
-    "write_image",
-    "write_kitti_flow",
-    "write_matches",
-    "write_npz",
-    "write_pfm",
-    "write_pfm_flow",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

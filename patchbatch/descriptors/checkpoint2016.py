@@ -25,7 +25,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from patchbatch.descriptors.network import PatchNet, PatchNetConfig
+from patchbatch.descriptors.network.config import PatchNetConfig
+from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.errors import PatchBatchError
 
 MAX_BYTES = 24_000_000  # the largest model has 5.8 MB of weights, and a byte takes up to four characters

@@ -112,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     try:
         # Imported after the arguments are known to be right, so that --help and usage errors are quick.
-        from patchbatch.transfer import verify_command  # noqa: PLC0415
+        from patchbatch.transfer.verification import command as verify_command  # noqa: PLC0415
 
         for line in verify_command.run(arguments):
             print(line)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.linalg import eigh
 
 from patchbatch.errors import PatchBatchError
-from patchbatch.transfer._checks import Floats, as_labels, as_numpy, as_samples, index_classes
+from patchbatch.transfer.checks import Floats, as_labels, as_numpy, as_samples, index_classes
 
 # Solid blue, dotted red, dashed magenta as in the talk; six more combinations for further models.
 _COLOURS = ("blue", "red", "magenta")

@@ -11,7 +11,7 @@ from benchmarks.metrics import (
     score,
     summarise,
 )
-from patchbatch.data.layouts import Truth
+from patchbatch.data.datasets.pairs import Truth
 from patchbatch.errors import PatchBatchError
 
 

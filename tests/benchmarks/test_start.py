@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from benchmarks.__main__ import build_parser
-from benchmarks.flow_command import settings_of
+from benchmarks.flow.command import settings_of
 
 HEAVY = ("torch", "numpy", "cv2", "scipy", "numba")
 

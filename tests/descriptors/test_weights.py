@@ -11,7 +11,7 @@ import patchbatch
 from patchbatch.descriptors import PRESETS, PatchNet, read_weights, save_weights
 from patchbatch.devices import resolve_device, resolve_precision
 from patchbatch.errors import PatchBatchError
-from patchbatch.zoo import WEIGHTS
+from patchbatch.models import WEIGHTS
 
 
 def test_round_trip_in_half_precision(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from flow.cli import main
-from flow.interpolation.edge_network import network_edges
+from flow.edges.network import network_edges
 from flow.synthetic import demo_scene
 from patchbatch.data import read_flow, write_image
 from patchbatch.data.images import load_image

@@ -6,8 +6,8 @@ import pytest
 import patchbatch
 from flow.pipeline import PRESETS, estimate_flow, pyramid_levels, sparse_field
 from flow.synthetic import demo_scene
+from patchbatch.data.datasets.pairs import find_pairs, load_truth
 from patchbatch.data.images import write_image
-from patchbatch.data.layouts import find_pairs, load_truth
 from patchbatch.errors import PatchBatchError
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from softmax_problems import Floats, Record, excess, loss, probabilities, soft_problem
 
-from patchbatch.transfer.constructions import orthogonal_copies
+from patchbatch.transfer.multiverse.constructions import orthogonal_copies
 
 FEATURES, CLASSES, SAMPLES, WEAK = 8, 20, 400, 4
 ROUNDING = 1e-20  # with fewer samples than features gap and bound are both squares of rounding errors

@@ -1,0 +1,54 @@
+"""`python -m benchmarks ablation`: which loss and which normalisation, at one small budget."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from benchmarks.arguments import add_json, check_folders
+
+DESCRIPTION = """\
+Train the 51-px network, narrowed, with {DrLIM, CENT-DrLIM} x {with, without SD} x {fine-grained, per-channel}
+normalisation for the same number of steps on the same made scenes, several seeds each, and score every one on
+held-out scenes. A table of means and standard deviations over the seeds on stdout."""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the sub-command and its arguments."""
+    parser = commands.add_parser(
+        "ablation", help="losses and normalisations at one training budget", description=DESCRIPTION
+    )
+    parser.add_argument("photos", nargs="+", metavar="PHOTOS", help="folders of photographs")
+    parser.add_argument("--steps", type=int, default=400, help="updates of each run (%(default)s)")
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each variant (%(default)s)")
+    parser.add_argument("--scenes", type=int, default=400, help="made pairs to train on (%(default)s)")
+    parser.add_argument("--margin", type=float, default=100.0, help="m (%(default)s)")
+    parser.add_argument("--balance", type=float, default=0.8, help="λ of the SD term (%(default)s)")
+    add_json(parser, "run")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train all variants, print the table and write the file.
+
+    Raises
+    ------
+    PatchBatchError
+        For folders without photographs and settings out of range.
+    """
+    # Imported after the arguments are known to be right, so that --help and usage errors are quick.
+    from benchmarks import report as table  # noqa: PLC0415
+    from benchmarks.ablation import study as ablation  # noqa: PLC0415
+
+    check_folders(arguments.json)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # a line a run, on stderr
+    settings = ablation.AblationSettings(
+        steps=arguments.steps, seeds=arguments.seeds, scenes=arguments.scenes, margin=arguments.margin,
+        balance=arguments.balance,
+    )  # fmt: skip
+    report = ablation.run([Path(folder) for folder in arguments.photos], settings)
+    print(ablation.format_table(report["rows"]))
+    if arguments.json is not None:
+        table.write_json(arguments.json, report)
+    return 0

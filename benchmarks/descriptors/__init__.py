@@ -1,0 +1,1 @@
+"""python -m benchmarks descriptors: how well descriptors find the true match."""

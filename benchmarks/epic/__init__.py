@@ -1,0 +1,1 @@
+"""python -m benchmarks epic: beside the original EpicFlow program."""

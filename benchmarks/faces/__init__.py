@@ -1,0 +1,1 @@
+"""python -m benchmarks faces: verification on LFW."""

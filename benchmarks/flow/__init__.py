@@ -1,0 +1,1 @@
+"""python -m benchmarks flow: optical flow on public data sets."""

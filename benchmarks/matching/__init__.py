@@ -1,0 +1,1 @@
+"""python -m benchmarks matching: ways to match the same descriptors."""

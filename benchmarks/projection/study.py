@@ -1,0 +1,231 @@
+"""Project descriptors to fewer numbers, and count wrong nearest neighbours and seconds before and after."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.descriptors.metrics import RAW_ERROR_PX, Samples, draw_samples
+from benchmarks.descriptors.rows import DescriptorBenchmark, find_datasets
+from benchmarks.environment import describe_environment
+from benchmarks.metrics import endpoint_error
+from flow.matching import nearest_neighbours
+from patchbatch.data.datasets.pairs import FlowPair, load_truth
+from patchbatch.data.images import load_image, to_grey
+from patchbatch.descriptors.description import describe_points
+from patchbatch.descriptors.patch_net import PatchNet
+from patchbatch.errors import PatchBatchError
+from patchbatch.models import load_model
+from patchbatch.transfer import JointBayesian, Projection
+
+SHRINKAGE = 0.01  # steadies the scatter of matching pairs, which points along few directions
+Maps = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class ProjectionStudy:
+    """What is measured.
+
+    Attributes
+    ----------
+    root, train
+        Folders of the data sets to judge on and to learn from; they should not share pairs.
+    models
+        Shipped networks or weights files.
+    numbers
+        Lengths to project to.
+    region
+        Side in px of the square of image 2 that is searched.
+    points
+        Of every pair: to learn from, and at most so many to judge by.
+    limit
+        Only the first so many pairs of each data set; None = all.
+    """
+
+    root: str
+    train: str
+    models: tuple[str, ...] = ("accurate", "fast")
+    numbers: tuple[int, ...] = (64, 128)
+    region: int = 96  # px
+    points: int = 1000
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """One pair to judge by: descriptors of its points and of a region of image 2, and what is true.
+
+    `described1` is `(N, D)`, `region` `(R, R, D)`, `targets` `(N, 2)` px from the region's first pixel.
+    """
+
+    dataset: str
+    described1: torch.Tensor
+    region: torch.Tensor
+    targets: NDArray[np.float64]
+
+
+def run(study: ProjectionStudy) -> dict[str, Any]:
+    """Measure, and return the report for JSON: a row per model and form with means over data sets.
+
+    Raises
+    ------
+    PatchBatchError
+        If no pairs are found, or a model has fewer numbers than are asked for.
+    """
+    rows: list[dict[str, Any]] = []
+    for name in study.models:
+        net = load_model(name, "cpu")
+        maps = learn(net, study)
+        tasks = [
+            task for dataset, pair in _pairs(study.root, study) for task in _task(dataset, pair, net, study)
+        ]
+        if not tasks:
+            raise PatchBatchError(f"no pair in {study.root} has a point whose match is seen; give others")
+        rows += [{"model": name} | row for row in judge(tasks, maps)]
+    environment = describe_environment("cpu") | {"settings": asdict(study)}
+    return {"benchmark": "projection", "rows": rows, "environment": environment}
+
+
+def _pairs(root: str, study: ProjectionStudy) -> Iterator[tuple[str, FlowPair]]:
+    for dataset, pairs in find_datasets(DescriptorBenchmark(root, limit=study.limit)).items():
+        for pair in pairs:
+            yield dataset, pair
+
+
+def learn(net: PatchNet, study: ProjectionStudy) -> Maps:
+    """Learn all projections `(D, numbers)` from matching and non-matching pixels of the training pairs."""
+    first: list[NDArray[np.float32]] = []
+    second: list[NDArray[np.float32]] = []
+    others: list[NDArray[np.float32]] = []
+    for number, (_, pair) in enumerate(_pairs(study.train, study)):
+        samples = draw_samples(load_truth(pair), study.points, number)
+        image1, image2 = (to_grey(load_image(path)) for path in (pair.image1, pair.image2))
+        for image, points, found in (
+            (image1, samples.points, first),
+            (image2, samples.matches, second),
+            (image2, samples.negatives[:, 0], others),
+        ):
+            found.append(describe_points(image, net, points).float().numpy())
+    return projections(np.concatenate(first), np.concatenate(second), np.concatenate(others), study.numbers)
+
+
+def projections(
+    points: NDArray[np.float32],
+    matches: NDArray[np.float32],
+    others: NDArray[np.float32],
+    numbers: Sequence[int],
+) -> Maps:
+    """Return maps `(D, numbers)` by name.
+
+    Parameters
+    ----------
+    points, matches, others
+        `(N, D)` each: descriptors of points, of their matches, and of pixels that are not their matches.
+    numbers
+        Lengths to project to.
+    """
+    same = np.repeat([True, False], len(points))
+    model = JointBayesian(shrinkage=SHRINKAGE)
+    model.fit_pairs(np.concatenate([points, points]), np.concatenate([matches, others]), same)
+    both = np.concatenate([points, matches, others])
+    maps: Maps = {}
+    for count in numbers:
+        maps[f"joint-bayesian-{count}"] = model.projection(count)
+        maps[f"principal-{count}"] = Projection(count).fit(both).components.astype(np.float32)
+    return maps
+
+
+def _task(dataset: str, pair: FlowPair, net: PatchNet, study: ProjectionStudy) -> Iterator[Task]:
+    """Put the region around the match of a drawn point, and keep the points whose matches are inside."""
+    truth = load_truth(pair)
+    samples = draw_samples(truth, 100 * study.points, 0)
+    height, width = truth.valid.shape
+    side = min(study.region, height, width)
+    inside, corner = _region_of_most(samples, (height, width), side)
+    chosen = np.random.default_rng(0).permutation(inside)[: study.points]
+    image1, image2 = (to_grey(load_image(path)) for path in (pair.image1, pair.image2))
+    y, x = np.mgrid[corner[1] : corner[1] + side, corner[0] : corner[0] + side]
+    pixels = np.stack([x.ravel(), y.ravel()], axis=1).astype(np.int64)
+    yield Task(
+        dataset,
+        describe_points(image1, net, samples.points[chosen]),
+        describe_points(image2, net, pixels).reshape(side, side, -1),
+        samples.targets[chosen] - corner,
+    )
+
+
+def _region_of_most(
+    samples: Samples, size: tuple[int, int], side: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the points whose matches lie in a region, and its corner: of 16 regions the one with most."""
+    last = np.array([size[1] - side, size[0] - side])
+    centres = samples.matches[np.random.default_rng(0).integers(0, len(samples.matches), 16)]
+    best: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+    for corner in np.clip(centres - side // 2, 0, last):
+        inside = ((samples.matches >= corner) & (samples.matches < corner + side)).all(axis=1)
+        found = np.flatnonzero(inside)
+        if best is None or len(found) > len(best[0]):
+            best = found, corner
+    assert best is not None  # noqa: S101 (there are 16 regions)
+    return best
+
+
+def judge(tasks: Sequence[Task], maps: Maps) -> list[dict[str, Any]]:
+    """Return a row of raw error and seconds for the descriptors as they are, and for each map."""
+    dimension = tasks[0].region.shape[-1]
+    forms: dict[str, NDArray[np.float32] | None] = {f"none-{dimension}": None, **maps}
+    rows = []
+    for name, projection in forms.items():
+        errors: dict[str, list[float]] = {}
+        seconds = 0.0
+        for task in tasks:
+            wrong, spent = _search(task, projection)
+            errors.setdefault(task.dataset, []).append(wrong)
+            seconds += spent
+        means = {dataset: statistics.fmean(values) for dataset, values in errors.items()}
+        numbers = dimension if projection is None else projection.shape[1]
+        rows.append(
+            {
+                "projection": name.rpartition("-")[0], "numbers": numbers, "pairs": len(tasks),
+                "raw-error": statistics.fmean(means.values()), "seconds": seconds, "by-dataset": means,
+            }
+        )  # fmt: skip
+    return rows
+
+
+def _search(task: Task, projection: NDArray[np.float32] | None) -> tuple[float, float]:
+    """Return wrong nearest neighbours in percent, and processor time to match the region with itself."""
+    described1, region = task.described1, task.region
+    if projection is not None:
+        matrix = torch.from_numpy(projection)
+        described1, region = ((part.float() @ matrix).to(part.dtype) for part in (described1, region))
+    found = nearest_neighbours(described1[None], region)
+    start = time.process_time()
+    nearest_neighbours(region, region)
+    spent = time.process_time() - start
+    y, x = np.divmod(found.index12[0], region.shape[1])
+    wrong = endpoint_error(np.stack([x, y], axis=1).astype(np.float64), task.targets) > RAW_ERROR_PX
+    return 100 * float(wrong.mean()), spent
+
+
+def format_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the rows as a Markdown table."""
+    datasets = list(rows[0]["by-dataset"])
+    lines = [
+        f"| model | projection | numbers | raw-error | {' | '.join(datasets)} | seconds |",
+        f"| --- | --- | ---: | ---: | {'---: | ' * len(datasets)}---: |",
+    ]
+    for row in rows:
+        figures = " | ".join(f"{row['by-dataset'][name]:.2f}" for name in datasets)
+        lines.append(
+            f"| {row['model']} | {row['projection']} | {row['numbers']} | {row['raw-error']:.2f} | {figures} "
+            f"| {row['seconds']:.2f} |"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""python -m benchmarks speed: seconds, memory, share of the machine's limit."""

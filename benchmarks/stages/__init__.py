@@ -1,0 +1,1 @@
+"""python -m benchmarks stages: what each part of the dense stages brings."""

@@ -1,0 +1,172 @@
+"""What `python -m benchmarks stages` changes: settings of the dense stages, or the matches they are given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from flow.interpolation import ROBUST_PRESETS, InterpolationSettings
+from flow.interpolation.settings import ESTIMATORS
+from flow.matching import Matches, MatchingSettings
+from flow.matching.seeds import seed_grid
+from flow.pipeline import Preset
+from flow.refinement.stage import PRESETS as EPICFLOW_REFINEMENT
+from flow.refinement.stage import RefinementSettings
+from patchbatch.data.datasets.pairs import Truth
+
+DEFAULT = "default"
+WRONG_PX = 3.0  # a match farther from the truth is called wrong
+_SECOND_PASS = 0.5  # the best share of those tried
+NOISE_PX = 0.5  # standard deviation of each component
+# Truth may be taken from within half a cell of the seed grid, so that every seed keeps a place of its own.
+_SAME_CELL_PX = MatchingSettings().coarse_to_fine.step // 2 * math.sqrt(2)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One change from the default of a data set.
+
+    Attributes
+    ----------
+    part, name
+        The stage that is changed, and to what.
+    interpolation, refinement
+        Settings; no refinement leaves the interpolated flow.
+    edges
+        `"default"`, `"gradient"`, `"uniform"` (none at all) or `"network"`.
+    """
+
+    part: str
+    name: str
+    interpolation: InterpolationSettings
+    refinement: RefinementSettings | None
+    edges: str = DEFAULT
+
+
+def variants_of(preset: str, default: Preset, network: bool) -> Iterator[Variant]:
+    """Yield the default of a data set and the ablation: one part changed at a time.
+
+    Parameters
+    ----------
+    preset, default
+        Its name and its settings.
+    network
+        Whether an edge network is at hand.
+    """
+    chosen, step = default.interpolation, default.refinement
+    yield Variant(DEFAULT, DEFAULT, chosen, step)
+    bare = replace(chosen, saliency=0.0, prefilter_neighbours=0, smallest_island=1)
+    yield Variant("pruning", "off", bare, step)
+    for estimator in ESTIMATORS:
+        if estimator != chosen.estimator:
+            yield Variant("estimator", estimator, replace(chosen, estimator=estimator), step)
+    for edges in ("gradient", "uniform", *(["network"] if network else [])):
+        yield Variant("edges", edges, chosen, step, edges)
+    yield Variant("confidence weights", "off", replace(chosen, confidence_power=0.0), step)
+    if math.isinf(chosen.extrapolation_px):
+        reach = ROBUST_PRESETS[DEFAULT].extrapolation_px
+        yield Variant("extrapolation", "on", replace(chosen, extrapolation_px=reach), step)
+    else:
+        yield Variant("extrapolation", "off", replace(chosen, extrapolation_px=math.inf), step)
+    again = 0.0 if chosen.motion_edges else _SECOND_PASS
+    yield Variant("second pass", "on" if again else "off", replace(chosen, motion_edges=again), step)
+    yield Variant("refinement", "off", chosen, None)
+    for name, other in (
+        ("variational", EPICFLOW_REFINEMENT[preset]),
+        ("opencv", RefinementSettings(method="opencv")),
+    ):
+        if other != step:
+            yield Variant("refinement", name, chosen, other)
+
+
+def error_px(matches: Matches, truth: Truth) -> NDArray[np.float64]:
+    """Return how far each match is from the truth of its pixel, `(N,)` px; NaN where that is not known."""
+    x, y = np.rint(matches.points1).astype(np.intp).T
+    error = np.linalg.norm(matches.vectors.astype(np.float64) - truth.flow[y, x], axis=1)
+    return np.where(truth.valid[y, x], error, np.nan)
+
+
+def _as_they_are(matches: Matches, truth: Truth) -> Matches:
+    return matches
+
+
+def _without_wrong(matches: Matches, truth: Truth) -> Matches:
+    return matches.select(~(error_px(matches, truth) > WRONG_PX))
+
+
+def _wrong_mended(matches: Matches, truth: Truth) -> Matches:
+    wrong = error_px(matches, truth) > WRONG_PX
+    return _joined(matches.select(~wrong), true_matches(matches.points1[wrong], truth))
+
+
+def _true_in_place(matches: Matches, truth: Truth) -> Matches:
+    return true_matches(matches.points1, truth)
+
+
+def _noisy_in_place(matches: Matches, truth: Truth) -> Matches:
+    exact = true_matches(matches.points1, truth)
+    noise = np.random.default_rng(0).normal(0, NOISE_PX, exact.points2.shape).astype(np.float32)
+    return replace(exact, points2=exact.points2 + noise)
+
+
+def _true_everywhere(matches: Matches, truth: Truth) -> Matches:
+    height, width = truth.valid.shape
+    return true_matches(
+        seed_grid(height, width, MatchingSettings().coarse_to_fine.step).reshape(-1, 2), truth
+    )
+
+
+SUBSTITUTES: MappingProxyType[str, Callable[[Matches, Truth], Matches]] = MappingProxyType(
+    {
+        "own": _as_they_are,
+        "wrong removed": _without_wrong,
+        "wrong mended": _wrong_mended,
+        "true in place, 0.5 px noise": _noisy_in_place,
+        "true in place": _true_in_place,
+        "true everywhere": _true_everywhere,
+    }
+)
+"""Matches handed to the interpolation, made of the kept matches and the truth.
+
+"Wrong" ones are more than 3 px off; "mended" takes the truth in their stead. "In place" is the truth at the
+places of the kept matches, so with their density and holes; "everywhere" at every point of the 3-px grid,
+hidden ones included. All where the truth is known, see `true_matches`.
+"""
+
+
+def true_matches(places: NDArray[np.number], truth: Truth) -> Matches:
+    """Return true matches, sure of themselves, at the known pixels closest to some places.
+
+    Parameters
+    ----------
+    places
+        `(N, 2)`, x then y, px. Where no pixel of the same cell of the seed grid has a known truth (KITTI's
+        is sparse) there is no match.
+    truth
+        Ground truth; Sintel's invalid pixels are as good as any.
+    """
+    if not len(places) or not truth.valid.any():
+        empty = np.zeros((0, 2), np.float32)
+        return Matches(empty, empty, empty[:, 0], empty[:, 0])
+    distance, nearest = ndimage.distance_transform_edt(~truth.valid, return_indices=True)
+    x, y = np.rint(places).astype(np.intp).T
+    near = distance[y, x] <= _SAME_CELL_PX
+    row, column = nearest[:, y[near], x[near]]
+    points = np.stack([column, row], axis=1).astype(np.float32)
+    ones = np.ones(len(points), np.float32)
+    return Matches(points, points + truth.flow[row, column], 0 * ones, ones)
+
+
+def _joined(first: Matches, second: Matches) -> Matches:
+    return Matches(
+        np.concatenate([first.points1, second.points1]),
+        np.concatenate([first.points2, second.points2]),
+        np.concatenate([first.cost, second.cost]),
+        np.concatenate([first.confidence, second.confidence]),
+    )

@@ -1,0 +1,1 @@
+"""python -m benchmarks training: speed of training."""

@@ -1,0 +1,1 @@
+"""python -m benchmarks transfer: whether the multiverse transfers."""

@@ -1,0 +1,5 @@
+"""Where motion may change: gradient edges, and a network that finds them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

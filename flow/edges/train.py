@@ -1,0 +1,213 @@
+"""`python -m flow.edges.train`: teach the edge network the boundaries of BSDS500."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from flow.edges.gradient import gradient_edges
+from flow.edges.network import EdgeNetwork, network_edges, save_edge_network
+from flow.edges.score import best_f_measure
+from patchbatch.data.images import load_image
+from patchbatch.errors import PatchBatchError
+
+_LOG = logging.getLogger(__name__)
+# Of the annotators: drawn by fewer, a pixel teaches neither way (Liu et al., CVPR 2017, have the same rule).
+_AGREED = 0.3
+Sample = tuple[NDArray[np.float32], NDArray[np.uint16]]
+
+
+@dataclass(frozen=True)
+class EdgeTraining:
+    """How the network is taught."""
+
+    minutes: float = 30.0  # of wall time; the learning rate falls to 0 by then
+    steps: int = 1_000_000  # at most
+    batch: int = 8  # crops a step
+    crop: int = 192  # px, their side
+    learning_rate: float = 2e-3  # at its highest
+    seed: int = 0  # of crops and of the first weights
+
+
+def boundary_pairs(data: Path, split: str) -> list[tuple[Path, Path]]:
+    """Return photograph and drawn boundaries of each image of a split, sorted by name.
+
+    Raises
+    ------
+    PatchBatchError
+        If there are none.
+    """
+    photos = sorted((data / "images" / split).glob("*.jpg"))
+    pairs = [(photo, data / "boundaries" / split / f"{photo.stem}.png") for photo in photos]
+    complete = [pair for pair in pairs if pair[1].is_file()]
+    if not complete:
+        raise PatchBatchError(
+            f"no images/{split}/*.jpg with boundaries/{split}/*.png in {data}: give BSDS500"
+        )
+    return complete
+
+
+def read_sample(photo: Path, boundary: Path) -> Sample:
+    """Return a photograph `(H, W, 3)` in [0, 1] and the drawings `(H, W)`, bit k of annotator k."""
+    bits = cv2.imread(str(boundary), cv2.IMREAD_UNCHANGED)
+    image = load_image(photo)
+    if bits is None or bits.shape != image.shape[:2]:
+        raise PatchBatchError(f"{boundary} is no map of the size of {photo.name}; copy it again")
+    return image, bits.astype(np.uint16)
+
+
+def drawings_of(bits: NDArray[np.uint16]) -> list[NDArray[np.bool_]]:
+    """Return the drawing of each annotator who drew anything, `(H, W)` bool."""
+    planes = [(bits >> k & 1).astype(np.bool_) for k in range(16)]
+    return [plane for plane in planes if plane.any()]
+
+
+def boundary_loss(logits: Tensor, agreement: Tensor) -> Tensor:
+    """Return the cross-entropy with borders and the rest weighing the same in every image.
+
+    Parameters
+    ----------
+    logits
+        `(N, H, W)`.
+    agreement
+        `(N, H, W)`, the share of annotators who drew a border here, in [0, 1].
+    """
+    border, empty = (agreement >= _AGREED).float(), (agreement == 0).float()
+    drawn, blank = (part.sum(dim=(1, 2), keepdim=True) for part in (border, empty))
+    total = (drawn + blank).clamp(min=1)
+    weight = border * blank / total + empty * drawn / total
+    loss = binary_cross_entropy_with_logits(logits, border, weight, reduction="sum")
+    return loss / (2 * drawn * blank / total).sum().clamp(min=1)
+
+
+def random_crop(sample: Sample, side: int, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Return a crop, turned, mirrored, dimmed or brightened: `(3, side, side)`; and its agreement."""
+    image, bits = sample
+    drawings = drawings_of(bits)
+    agreement = np.mean(drawings, axis=0, dtype=np.float32) if drawings else np.zeros(bits.shape, np.float32)
+    pad = [(0, max(0, side - size)) for size in bits.shape]
+    both = np.pad(np.dstack([image, agreement]), (*pad, (0, 0)), mode="reflect")
+    y, x = (int(generator.integers(size - side + 1)) for size in both.shape[:2])
+    both = np.rot90(both[y : y + side, x : x + side], int(generator.integers(4)))
+    both = both[:, ::-1] if generator.random() < 0.5 else both
+    stack = torch.from_numpy(np.ascontiguousarray(both.transpose(2, 0, 1)))
+    gain, power = generator.uniform(0.7, 1.3), generator.uniform(0.7, 1.4)
+    return (stack[:3].clamp(min=0) ** power * gain).clamp(max=1), stack[3]
+
+
+def train(samples: list[Sample], training: EdgeTraining) -> EdgeNetwork:
+    """Return a network taught on the samples; the same seed and number of steps give the same weights."""
+    torch.manual_seed(training.seed)
+    generator = np.random.default_rng(training.seed)
+    network = EdgeNetwork()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(network.parameters(), training.learning_rate, weight_decay=1e-4)
+    began, running = time.monotonic(), 0.0
+    for step in range(training.steps):
+        passed = (time.monotonic() - began) / (60 * training.minutes)
+        progress = max(passed, step / training.steps)
+        if progress >= 1:
+            break
+        warm_up = min(1.0, (step + 1) / 50)
+        for group in optimizer.param_groups:
+            group["lr"] = training.learning_rate * warm_up * 0.5 * (1 + np.cos(np.pi * progress))
+        value = _step(network, optimizer, samples, training, generator)
+        running = value if not step else 0.98 * running + 0.02 * value
+        if step % 100 == 0:
+            _LOG.info("step %d, %.0f %% done, loss %.4f", step, 100 * progress, running)
+    network.eval()
+    return network
+
+
+def _step(
+    network: EdgeNetwork, optimizer: torch.optim.Optimizer, samples: list[Sample], training: EdgeTraining,
+    generator: np.random.Generator,
+) -> float:  # fmt: skip
+    chosen = generator.integers(len(samples), size=training.batch)
+    crops = [random_crop(samples[k], training.crop, generator) for k in chosen]
+    images, agreement = (torch.stack(part) for part in zip(*crops, strict=True))
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = network(images.to(memory_format=torch.channels_last))
+    loss = boundary_loss(logits.float(), agreement)
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    optimizer.step()
+    return float(loss.detach())
+
+
+def score(data: Path, weights: Path, limit: int | None = None) -> dict[str, float]:
+    """Return the best F-measure of network and gradient on the test images (ODS), and their thresholds."""
+    figures = {}
+    finders = {"network": lambda image: network_edges(image, weights), "gradient": gradient_edges}
+    for name, find in finders.items():
+        pairs = boundary_pairs(data, "test")[:limit]
+        samples = (read_sample(*pair) for pair in pairs)
+        best = best_f_measure((find(image), drawings_of(bits)) for image, bits in samples)
+        figures[f"{name} ODS"], figures[f"{name} threshold"] = best
+        _LOG.info("%s: F-measure %.4f at threshold %.2f", name, *best)
+    return figures
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train, score, write; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m flow.edges.train", description=__doc__)
+    defaults = EdgeTraining()
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder of BSDS500")
+    parser.add_argument("--output", type=Path, default=Path("runs/edges.safetensors"), metavar="FILE")
+    parser.add_argument("--score", type=Path, metavar="FILE", help="only score these weights, train nothing")
+    parser.add_argument("--minutes", type=float, default=defaults.minutes, help="(%(default)s)")
+    parser.add_argument("--steps", type=int, default=defaults.steps, help="at most (%(default)s)")
+    parser.add_argument("--batch", type=int, default=defaults.batch, help="crops a step (%(default)s)")
+    parser.add_argument("--crop", type=int, default=defaults.crop, help="px (%(default)s)")
+    parser.add_argument("--seed", type=int, default=defaults.seed, help="(%(default)s)")
+    parser.add_argument("--test-images", type=int, metavar="N", help="score on the first N only (all)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores to FILE")
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        _run(arguments)
+    except PatchBatchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    if arguments.score is not None:
+        _report(arguments, arguments.score, None)
+        return
+    training = EdgeTraining(
+        minutes=arguments.minutes, steps=arguments.steps, batch=arguments.batch, crop=arguments.crop,
+        seed=arguments.seed,
+    )  # fmt: skip
+    pairs = [pair for split in ("train", "val") for pair in boundary_pairs(arguments.data, split)]
+    network = train([read_sample(*pair) for pair in pairs], training)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    save_edge_network(network, arguments.output)
+    _report(arguments, arguments.output, training)
+
+
+def _report(arguments: argparse.Namespace, weights: Path, training: EdgeTraining | None) -> None:
+    figures = score(arguments.data, weights, arguments.test_images)
+    print("\n".join(f"{name}: {value:.4f}" for name, value in figures.items()))
+    if arguments.json is not None:
+        report = {"training": asdict(training)} if training is not None else {}
+        report |= {"test-images": arguments.test_images, "scores": figures}
+        arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,200 @@
+"""Sparse matches to a dense flow along the edges of the image (Revaud et al., EpicFlow, CVPR 2015)."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from flow.edges.gradient import gradient_edges
+from flow.interpolation.estimators import (
+    kernel_weights,
+    locally_weighted_affine,
+    nadaraya_watson,
+    robust_affine,
+)
+from flow.interpolation.extrapolation import blend_regional_motion
+from flow.interpolation.geodesic import distance_transform
+from flow.interpolation.neighbours import cell_graph, nearest_on_graph
+from flow.interpolation.pruning import (
+    consistent,
+    one_per_pixel,
+    salient,
+    seed_pixels,
+    started_inside,
+    without_islands,
+)
+from flow.interpolation.settings import InterpolationSettings
+from flow.interpolation.support import neighbour_support
+from flow.matching.matches import Matches
+from patchbatch.errors import PatchBatchError
+
+# The confidence of a filled pixel falls to a third at this distance from the closest match: ten steps of a
+# 3-px seed grid. A choice, not a fit; it orders pixels in holes by how deep they lie.
+_CONFIDENCE_REACH_PX = 32.0
+# The first pass misses a border by about a cell of the matches.
+_BORDER_REACH_PX, _JUMP_PX = 4, 3.0
+# A match without any confidence still counts where it is the only one.
+_LEAST_TRUST = 1e-3
+
+
+def interpolate(
+    matches: Matches,
+    image: NDArray[np.float32],
+    edges: NDArray[np.float32] | None = None,
+    settings: InterpolationSettings | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return a flow for every pixel and how far to trust it.
+
+    Matches on flat spots, at odds with their neighbours or in small islands are dropped; if that would leave
+    none, the test is not applied. Each pixel follows the local model of its closest match, over a distance
+    that edges make long, and the motion of its region where that match is far.
+
+    Parameters
+    ----------
+    matches
+        Any number. Starts outside are moved to the border of the image; of several on one pixel the most
+        confident counts. Ends may lie outside.
+    image
+        Image 1, `(H, W)` or `(H, W, 3)` RGB float32 in [0, 1].
+    edges
+        `(H, W)` float32 in [0, 1], strength of motion borders; `None` means `gradient_edges(image)`.
+    settings
+        `None` means `InterpolationSettings()`.
+
+    Returns
+    -------
+    flow, confidence
+        `(H, W, 2)` float32, u to the right and v downward, in px; `(H, W)` float32 in [0, 1]. The confidence
+        is that of the neighbouring matches, each weighted by the kernel and by how well it fits the local
+        model (half at 1 px), times `exp(-a d)` with the geodesic and `exp(-r / 32)` with the pixel distance
+        to the closest match. Without a match both are 0.
+
+    Raises
+    ------
+    PatchBatchError
+        When shapes do not fit, or the matches or edges hold values that are not finite.
+
+    Examples
+    --------
+    >>> point = np.array([[2, 1]], np.float32)
+    >>> match = Matches(point, point + 1, np.zeros(1, np.float32), np.ones(1, np.float32))
+    >>> flow, confidence = interpolate(match, np.zeros((4, 6), np.float32))
+    >>> flow[0, 0].tolist(), round(float(confidence[1, 2]), 2)
+    ([1.0, 1.0], 1.0)
+    """
+    settings = settings or InterpolationSettings()
+    _check(matches, image, edges)
+    strength = gradient_edges(image) if edges is None else edges
+    cost = strength + np.float32(settings.cost_floor)
+    believed = one_per_pixel(started_inside(matches, cost.shape), cost.shape)
+    if not len(believed):
+        return np.zeros((*cost.shape, 2), np.float32), np.zeros(cost.shape, np.float32)
+    believed = salient(believed, image, settings.saliency)
+    believed = consistent(believed, cost, settings)
+    believed = without_islands(believed, cost, settings)
+    flow, confidence = _dense(believed, cost, settings)
+    if settings.motion_edges == 0:
+        return flow, confidence
+    share = np.float32(settings.motion_edges)
+    moving = strength * (1 - share + share * motion_borders(flow))
+    return _dense(believed, moving + np.float32(settings.cost_floor), settings)
+
+
+def motion_borders(flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how sharply the flow changes around each pixel.
+
+    Parameters
+    ----------
+    flow
+        `(H, W, 2)` in px.
+
+    Returns
+    -------
+    NDArray
+        `(H, W)` float32 in [0, 1]: the largest difference within `_BORDER_REACH_PX`, 1 from `_JUMP_PX` on.
+    """
+    around = np.ones((2 * _BORDER_REACH_PX + 1,) * 2, np.uint8)
+    channels = [np.ascontiguousarray(flow[..., c], np.float32) for c in range(2)]
+    spread = np.maximum(*(cv2.morphologyEx(c, cv2.MORPH_GRADIENT, around) for c in channels))
+    return np.minimum(spread / np.float32(_JUMP_PX), 1).astype(np.float32)
+
+
+def _check(matches: Matches, image: NDArray[np.float32], edges: NDArray[np.float32] | None) -> None:
+    if image.ndim not in (2, 3) or not image.size:
+        raise PatchBatchError(f"the image has shape {image.shape}; give (H, W) or (H, W, 3)")
+    if edges is not None and edges.shape != image.shape[:2]:
+        raise PatchBatchError(
+            f"the edge map is {edges.shape} but the image {image.shape[:2]}; resize the edge map"
+        )
+    if edges is not None and not (np.isfinite(edges).all() and edges.min() >= 0):
+        raise PatchBatchError("the edge map holds values that are negative or not finite; give 0 to 1")
+    bad = ~np.isfinite(np.column_stack([matches.points1, matches.points2, matches.confidence])).all(axis=1)
+    if bad.any():
+        raise PatchBatchError(
+            f"{bad.sum()} matches are not finite, the first is number {bad.argmax()}; drop them"
+        )
+
+
+def _dense(
+    matches: Matches, cost: NDArray[np.float32], settings: InterpolationSettings
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Fit one model per match and read it out over its cell."""
+    points, vectors, a = matches.points1, matches.vectors, settings.kernel_decay
+    distance, label = distance_transform(cost, seed_pixels(matches))
+    index, path = nearest_on_graph(
+        cell_graph(distance, label, len(matches)), min(settings.neighbours, len(matches))
+    )
+    trust = np.maximum(matches.confidence, np.float32(_LEAST_TRUST)) ** np.float32(settings.confidence_power)
+    weights = kernel_weights(index, path, a, trust)
+    models = _fitted(points, vectors, index, weights, settings)
+    support, bounds = neighbour_support(points, vectors, matches.confidence, index, weights, models)
+    bounds += np.array([-settings.range_margin_px, settings.range_margin_px], np.float32)
+    flow, confidence = np.empty((*cost.shape, 2), np.float32), np.empty(cost.shape, np.float32)
+    _read_out(distance - cost, label, points, models, bounds, support, a, flow, confidence)
+    blend_regional_motion(flow, matches, models, support, bounds, label, cost, settings.extrapolation_px)
+    return flow, confidence
+
+
+def _fitted(
+    points: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    index: NDArray[np.int32],
+    weights: NDArray[np.float32],
+    settings: InterpolationSettings,
+) -> NDArray[np.float64]:
+    """Return the local models `(N, 2, 3)` of the estimator asked for."""
+    if settings.estimator == "robust":
+        return robust_affine(points, vectors, index, weights, settings.truncation_px)
+    least_squares = {"affine": locally_weighted_affine, "nadaraya-watson": nadaraya_watson}
+    return least_squares[settings.estimator](points, vectors, index, weights)
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def _read_out(
+    distance: NDArray[np.float32],
+    label: NDArray[np.int32],
+    points: NDArray[np.float32],
+    models: NDArray[np.float64],
+    bounds: NDArray[np.float32],
+    support: NDArray[np.float32],
+    a: float,
+    flow: NDArray[np.float32],
+    confidence: NDArray[np.float32],
+) -> None:
+    """Write flow = clip(B (x - x0, y - y0, 1)) and its confidence at each pixel of each cell."""
+    height, width = label.shape
+    for y in prange(height):
+        for x in range(width):
+            m = label[y, x]
+            dx, dy = x - points[m, 0], y - points[m, 1]
+            for component in range(2):
+                slope_x, slope_y, constant = models[m, component]
+                value = slope_x * dx + slope_y * dy + constant
+                flow[y, x, component] = min(max(value, bounds[m, component, 0]), bounds[m, component, 1])
+            away = math.exp(-math.sqrt(dx * dx + dy * dy) / _CONFIDENCE_REACH_PX)
+            trust = support[m] * away * math.exp(-a * max(distance[y, x], 0.0))
+            confidence[y, x] = min(max(trust, 0.0), 1.0)

@@ -1,0 +1,1 @@
+"""Searches from coarse to fine on pyramids of descriptors."""

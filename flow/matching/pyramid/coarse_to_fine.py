@@ -1,0 +1,174 @@
+"""Matching from coarse to fine on a grid of seeds: exact at the top, then propagation and search.
+
+The idea is that of coarse-to-fine PatchMatch (Hu, Song & Li, CVPR 2016): the same seeds on all levels,
+each level starting from twice the vectors of the one above. Three things differ. The top level is searched
+exactly. All seeds are updated at once from the state before (Jacobi), so the result depends neither on
+an order nor on the number of threads. And every seed carries several hypotheses, so that what is
+thin or fast and loses on the coarse levels can still win on the fine ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from flow.matching.pyramid.candidates import vectors_nearby
+from flow.matching.pyramid.levels import Hypotheses, Level, agreed, check_pyramids, square
+from flow.matching.pyramid.top_level import search_everywhere
+from flow.matching.seeds import EIGHT_NEIGHBOURS, SeedField, seed_grid
+from flow.matching.subpixel import subpixel_offsets
+from patchbatch.errors import PatchBatchError
+
+
+@dataclass(frozen=True)
+class CoarseToFineSettings:
+    """Settings of the coarse-to-fine search.
+
+    Attributes
+    ----------
+    step
+        Pixels of the full image between seeds; time falls with its square.
+    hypotheses
+        Distinct vectors that a seed carries from level to level; 1 is plain coarse-to-fine matching.
+    separation
+        Vectors closer than this on both axes are one hypothesis.
+    strides
+        One pass on every level for each: how far away the eight seeds are whose vectors are tried.
+    search_radii
+        In each pass, one random offset to the best vector for each radius; empty for no random search.
+    smoothness
+        Price of one px of difference between seeds next to each other, in median costs. It decides which
+        of its hypotheses a seed believes; 0 leaves that to the cost alone.
+    smoothness_limit
+        Difference beyond which the price rises no more.
+    smoothness_rounds
+        How far, in seeds, the neighbourhood reaches that has a say.
+    local_radius
+        Radius of the full search at the end, around the best vector on the finest level; 0 for none.
+    rival_distance
+        A match at least this far from the best one, on either axis, counts as its rival.
+    top_megabytes
+        MB that one block of distances at the top level may take.
+    seed
+        Of the random search; the same seed gives the same matches.
+    """
+
+    step: int = 3  # px
+    hypotheses: int = 3
+    separation: int = 1  # px of the level
+    strides: tuple[int, ...] = (1, 2, 1)  # seeds
+    search_radii: tuple[int, ...] = (4, 2, 1)  # px of the level
+    smoothness: float = 0.1  # median costs per px of the level
+    smoothness_limit: float = 10.0  # px of the level
+    smoothness_rounds: int = 5
+    local_radius: int = 1  # px
+    rival_distance: int = 4  # px
+    top_megabytes: float = 4.0  # MB
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("step", "hypotheses", "separation", "rival_distance", "top_megabytes"):
+            if not getattr(self, name) > 0:
+                raise PatchBatchError(f"{name} is {getattr(self, name)}; give a number above 0")
+        for name in ("smoothness", "smoothness_limit", "smoothness_rounds", "local_radius", "seed"):
+            if not getattr(self, name) >= 0:
+                raise PatchBatchError(f"{name} is {getattr(self, name)}; give 0 or more")
+        for name in ("strides", "search_radii"):
+            if any(value <= 0 for value in getattr(self, name)):
+                raise PatchBatchError(f"{name} is {getattr(self, name)}; give numbers above 0")
+
+
+@dataclass(frozen=True)
+class DenseMatches:
+    """Both directions of matching: `forward` has the seeds of image 1, `backward` those of image 2."""
+
+    forward: SeedField
+    backward: SeedField
+
+
+def match_pyramids(
+    pyramid1: Sequence[torch.Tensor],
+    pyramid2: Sequence[torch.Tensor],
+    settings: CoarseToFineSettings | None = None,
+) -> DenseMatches:
+    """Match a grid of seeds of each image into the other, from coarse to fine.
+
+    Parameters
+    ----------
+    pyramid1, pyramid2
+        Descriptors `(H, W, D)` of each level, the full image first, each level half the size of the one
+        before (rounded up). float32 and bfloat16 are used in place on the CPU. A level is worth having
+        while its image is larger than the patch that a descriptor sees; the motion that can be found is
+        not limited, since the last level is searched everywhere.
+    settings
+        `CoarseToFineSettings`; None takes the defaults.
+
+    Returns
+    -------
+    `DenseMatches`, vectors in px of the full image with fractions of a pixel, every target inside the image.
+
+    Raises
+    ------
+    PatchBatchError
+        If the levels of a pyramid or the two pyramids do not fit together.
+    """
+    settings = settings or CoarseToFineSettings()
+    check_pyramids(pyramid1, pyramid2)
+    return DenseMatches(
+        _match_one_way(pyramid1, pyramid2, settings), _match_one_way(pyramid2, pyramid1, settings)
+    )
+
+
+def _match_one_way(
+    pyramid1: Sequence[torch.Tensor], pyramid2: Sequence[torch.Tensor], settings: CoarseToFineSettings
+) -> SeedField:
+    height, width, _ = pyramid1[0].shape
+    seeds = seed_grid(height, width, settings.step)
+    grid, points = (seeds.shape[0], seeds.shape[1]), seeds.reshape(-1, 2)
+    top = len(pyramid1) - 1
+    level = Level(pyramid1[top], pyramid2[top], points >> top)
+    held = search_everywhere(level, settings.hypotheses, settings.separation, settings.top_megabytes)
+    for depth in range(top - 1, -1, -1):
+        level = Level(pyramid1[depth], pyramid2[depth], points >> depth)
+        # Every vector from above and those a pixel beside it: the coarser level knows no better.
+        held = level.choose(2 * held.vectors, square(1), settings.separation, settings.hypotheses)
+        held = _propagate(level, held, grid, depth, settings)
+    return _seed_field(level, held, grid, settings)
+
+
+def _propagate(
+    level: Level, held: Hypotheses, grid: tuple[int, int], depth: int, settings: CoarseToFineSettings
+) -> Hypotheses:
+    """Let seeds try the vectors of seeds around them and random ones near their own, once per stride."""
+    radii = np.array(settings.search_radii, dtype=np.int32)[:, None]
+    for number, stride in enumerate(settings.strides):
+        generator = np.random.default_rng([settings.seed, depth, number])
+        offsets = generator.integers(-radii, radii + 1, size=(*grid, len(radii), 2), dtype=np.int32)
+        offered = np.empty((*grid, len(EIGHT_NEIGHBOURS) + len(radii), 2), np.int32)
+        vectors_nearby(held.vectors[:, 0].reshape(*grid, 2), stride, offsets, offered)
+        candidates = offered.reshape(len(level.points), -1, 2)
+        held = level.choose(candidates, square(0), settings.separation, settings.hypotheses, held)
+        held = agreed(held, grid, settings.smoothness, settings.smoothness_limit, settings.smoothness_rounds)
+    return held
+
+
+def _seed_field(
+    level: Level, held: Hypotheses, grid: tuple[int, int], settings: CoarseToFineSettings
+) -> SeedField:
+    """Finish on the full image: local search, the rival's cost, and the fraction of a pixel."""
+    first = Hypotheses(held.vectors[:, :1], held.costs[:, :1])
+    chosen = level.choose(first.vectors, square(settings.local_radius), 0, 1, first)
+    far = np.abs(held.vectors - chosen.vectors).max(axis=-1) >= settings.rival_distance
+    second = np.where(far, held.costs, np.inf).min(axis=1).astype(np.float32)
+    best = level.points + chosen.vectors[:, 0]
+    fraction = subpixel_offsets(level.descriptors1, level.descriptors2, level.points, best)
+    return SeedField(
+        level.points.reshape(*grid, 2).astype(np.float32),
+        (chosen.vectors[:, 0].astype(np.float32) + fraction).reshape(*grid, 2),
+        chosen.costs.reshape(grid),
+        second.reshape(grid),
+        settings.step,
+    )

@@ -1,0 +1,203 @@
+"""Variational refinement: a dense flow is moved to a nearby minimum of gradient constancy plus smoothness.
+
+The energy is that of EpicFlow's last step (Revaud et al., CVPR 2015; the normalised data term of Zimmer et
+al., IJCV 2011), on one scale, started from the flow given:
+
+    E(w) = sum_p  gamma/2 * psi(mean over channels of r_x^2 + r_y^2)  +  delta/2 * psi(mean of r^2)
+                + alpha * phi * psi(|grad u|^2 + |grad v|^2),      psi(s^2) = sqrt(s^2 + 0.001^2),
+
+with `r` the change of brightness and `r_x`, `r_y` of its gradient between image 1 and the warped image 2,
+each divided by its own gradient, so that residuals are pixels; `phi` is small at edges of image 1.
+
+Where no match passed the two-way check the images have nothing to say (most often the pixel is hidden in
+image 2), and the smoothness bends the planes that the interpolation put there. So the step can be held back
+by the confidence of the interpolated flow: `RefinementSettings.trust` leaves such pixels alone, `data_trust`
+only takes their data term away.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from flow.refinement.variational import data_term, diffusivities, edge_weight, increment_of, prepared
+from patchbatch.data.images import to_grey
+from patchbatch.errors import PatchBatchError
+
+METHODS = ("variational", "opencv")
+# Half the width, in confidence, of the passage from "left alone" to "refined".
+_TRUST_RAMP = 0.1
+
+
+@dataclass(frozen=True)
+class RefinementSettings:
+    """How far and how smoothly the flow follows the images.
+
+    The defaults are EpicFlow's. Every preset leaves brightness constancy out (`delta` 0).
+    """
+
+    outer_iterations: int = 5  # warps of image 2; more follow the images further, 0 returns the flow as it is
+    alpha: float = 1.0  # weight of smoothness; higher is smoother
+    gamma: float = 0.71  # weight of gradient constancy; 0 is off
+    delta: float = 0.0  # weight of brightness constancy; 0 is off
+    sigma: float = 1.0  # px, Gaussian smoothing of both images first; 0 is off
+    sweeps: int = 30  # relaxation sweeps per warp; more solve the linear system further
+    omega: float = 1.9  # over-relaxation, above 0 and below 2; 1 is plain Gauss-Seidel
+    data_trust: float = 0.0  # confidence in [0, 1] below which a pixel's data do not count; 0 is off
+    trust: float = 0.0  # confidence in [0, 1] below which a pixel is left as it is; 0 is off
+    method: str = "variational"  # or "opencv": cv2.VariationalRefinement, its own energy and weights, quicker
+
+    def __post_init__(self) -> None:
+        for name in ("outer_iterations", "alpha", "gamma", "delta", "sigma", "sweeps"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise PatchBatchError(f"{name} is {value}; it must be 0 or more")
+        for name in ("data_trust", "trust"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise PatchBatchError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
+        if not 0 < self.omega < 2:
+            raise PatchBatchError(f"omega is {self.omega}; relaxation converges only between 0 and 2")
+        if self.method not in METHODS:
+            raise PatchBatchError(f"no refinement is called {self.method!r}; use one of {', '.join(METHODS)}")
+
+
+PRESETS = MappingProxyType(
+    {
+        "default": RefinementSettings(),
+        "sintel": RefinementSettings(gamma=0.72, sigma=1.1),
+        "kitti": RefinementSettings(outer_iterations=2, gamma=0.77, sigma=1.7),
+        "middlebury": RefinementSettings(outer_iterations=25, gamma=0.72, sigma=1.1),
+    }
+)
+"""Settings that the authors of EpicFlow used on each data set; `default` fits none in particular."""
+
+TRUSTING_PRESETS = MappingProxyType(
+    {
+        "default": replace(PRESETS["sintel"], trust=0.5),
+        "sintel": PRESETS["sintel"],
+        "kitti": RefinementSettings(method="opencv"),
+        "middlebury": PRESETS["middlebury"],
+    }
+)
+"""Ours, chosen on the validation pairs (docs/interpolation.md).
+
+EpicFlow's own makes outliers on KITTI, where the smoothness bends the road and the data term is weak;
+OpenCV's does not. For images of no known kind the flow is left alone where no match is near.
+"""
+
+
+def refine(
+    flow: NDArray[np.float32],
+    image1: NDArray[np.float32],
+    image2: NDArray[np.float32],
+    settings: RefinementSettings | None = None,
+    confidence: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Return the flow moved towards a nearby minimum of the energy; the input is left alone.
+
+    Corrections of a pixel or two are found, larger errors are not; where the motion leaves the image only the
+    smoothness acts. The result does not depend on the number of threads.
+
+    Parameters
+    ----------
+    flow
+        `(H, W, 2)` float32, u to the right and v downward, in px.
+    image1, image2
+        `(H, W)` or `(H, W, 3)` RGB float32 in [0, 1].
+    settings
+        `None` means `RefinementSettings()`.
+    confidence
+        `(H, W)` in [0, 1], of the flow, from `interpolate`; what `data_trust` and `trust` look at. `None`
+        trusts every pixel.
+
+    Returns
+    -------
+    NDArray[np.float32]
+        `(H, W, 2)`, in px.
+
+    Raises
+    ------
+    PatchBatchError
+        When the shapes do not fit or the flow is not finite.
+
+    Examples
+    --------
+    >>> image = np.random.default_rng(0).random((8, 8)).astype(np.float32)
+    >>> float(np.abs(refine(np.zeros((8, 8, 2), np.float32), image, image)).max())
+    0.0
+    """
+    settings = settings or RefinementSettings()
+    _check(flow, image1, image2, confidence)
+    trusted = np.ones(flow.shape[:2], np.float32) if confidence is None else confidence
+    step = _refined_by_opencv if settings.method == "opencv" else _refined
+    return step(flow, image1, image2, trusted, settings)
+
+
+def _check(
+    flow: NDArray[np.float32],
+    image1: NDArray[np.float32],
+    image2: NDArray[np.float32],
+    confidence: NDArray[np.float32] | None,
+) -> None:
+    if image1.shape != image2.shape:
+        raise PatchBatchError(f"image 1 is {image1.shape} but image 2 is {image2.shape}; crop or resize one")
+    if flow.shape != (*image1.shape[:2], 2):
+        raise PatchBatchError(
+            f"the flow has shape {flow.shape}; give {(*image1.shape[:2], 2)} for these images"
+        )
+    if not np.isfinite(flow).all():
+        raise PatchBatchError("the flow holds values that are not finite; fill its holes first")
+    if confidence is not None and confidence.shape != flow.shape[:2]:
+        raise PatchBatchError(f"the confidence has shape {confidence.shape}; give {flow.shape[:2]}")
+
+
+def _share(confidence: NDArray[np.float32], trust: float) -> NDArray[np.float32]:
+    """Return by how much a pixel may move, `(H, W, 1)`: 0 below the trust, 1 above, a ramp between."""
+    if not trust:
+        return np.ones((*confidence.shape, 1), np.float32)
+    ramp = np.clip((confidence - trust) / (2 * _TRUST_RAMP) + 0.5, 0, 1)
+    return np.asarray(ramp[..., None], np.float32)
+
+
+def _refined(
+    flow: NDArray[np.float32],
+    image1: NDArray[np.float32],
+    image2: NDArray[np.float32],
+    confidence: NDArray[np.float32],
+    settings: RefinementSettings,
+) -> NDArray[np.float32]:
+    """Alternate warps and linear systems; what a pixel may not move it keeps, as a border to the others."""
+    first, second = prepared(image1, settings.sigma), prepared(image2, settings.sigma)
+    smoothness = settings.alpha * edge_weight(image1, settings.sigma)
+    share, visible = _share(confidence, settings.trust), confidence >= settings.data_trust
+    refined = np.array(flow, np.float32, order="C")
+    for _ in range(settings.outer_iterations):
+        data = data_term(refined, first, second, settings.gamma, settings.delta, visible)
+        across, down = diffusivities(refined, smoothness)
+        refined += share * increment_of(refined, data, across, down, settings.sweeps, settings.omega)
+    return refined
+
+
+def _refined_by_opencv(
+    flow: NDArray[np.float32],
+    image1: NDArray[np.float32],
+    image2: NDArray[np.float32],
+    confidence: NDArray[np.float32],
+    settings: RefinementSettings,
+) -> NDArray[np.float32]:
+    """Let `cv2.VariationalRefinement` move the flow; of the settings iterations, sweeps and trust count."""
+    moved = np.array(flow, np.float32, order="C")
+    if not settings.outer_iterations or not settings.sweeps or min(flow.shape[:2]) < 2:
+        return moved
+    first, second = (np.rint(255 * to_grey(image)).astype(np.uint8) for image in (image1, image2))
+    program = cv2.VariationalRefinement.create()
+    program.setFixedPointIterations(settings.outer_iterations)
+    program.setSorIterations(int(settings.sweeps))
+    moved = np.asarray(program.calc(first, second, moved), np.float32)
+    share = _share(confidence, max(settings.trust, settings.data_trust))
+    return np.asarray(flow + share * (moved - flow), np.float32)

@@ -1,0 +1,1 @@
+"""Made scenes: two frames of textured planes with exact flow and occlusion."""

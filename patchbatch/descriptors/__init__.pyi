@@ -1,0 +1,13 @@
+from .adapters import DenseDescriptor as DenseDescriptor
+from .adapters import PatchDescriptor as PatchDescriptor
+from .checkpoint2016 import load_2016 as load_2016
+from .description import describe as describe
+from .description import describe_points as describe_points
+from .description import describe_pyramid as describe_pyramid
+from .network.config import PRESETS as PRESETS
+from .network.config import PatchNetConfig as PatchNetConfig
+from .network.normalization import FineGrainedBatchNorm as FineGrainedBatchNorm
+from .patch_net import PatchNet as PatchNet
+from .protocol import Descriptor as Descriptor
+from .weights import read_weights as read_weights
+from .weights import save_weights as save_weights

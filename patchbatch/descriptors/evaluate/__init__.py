@@ -1,0 +1,1 @@
+"""How a network is evaluated fast: whole images at once, patch by patch, scales brought together."""

@@ -1,0 +1,1 @@
+"""What descriptors learn from."""

@@ -1,0 +1,1 @@
+"""The patch network of Table 1 and its parts."""

@@ -1,0 +1,1 @@
+"""Training: samples, the loss of a batch, the loop and its command."""

@@ -1,0 +1,233 @@
+"""From described points of two crops and their true matches to a training loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from patchbatch.descriptors.losses.classes import LOSSES as PAIR_LOSSES
+from patchbatch.descriptors.losses.classes import PairLoss, make_loss, softmax_matching
+from patchbatch.errors import PatchBatchError
+
+LOSSES = (*PAIR_LOSSES, "softmax")
+
+
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    """Which loss, and on what pairs.
+
+    Attributes
+    ----------
+    loss
+        A name in `descriptors.losses`, "cent+sd" being the talk's, or "softmax": in-batch softmax over
+        all described points of the other crop, both ways.
+    options
+        Options of a pair loss in place of its defaults: (name, value) each.
+    temperature
+        Similarities are divided by it before the softmax.
+    near
+        Sampled non-matches lie 1 to this many pixels from the true match.
+    normal
+        True: their distance is normally distributed with deviation near / 2; False: uniform.
+    hard
+        Share of the non-matches of a pair loss that is replaced by the nearest wrong point described in the
+        other crop. For a dense network that is what an exact matcher would have taken.
+    distill
+        Weight of the teacher in [0, 1] against the data, where there is a teacher.
+    stride
+        Grid step of dense networks in pixels.
+    surround
+        So many pixels at the border of a crop are seen by the coarser scales of a network only.
+    alone
+        Weight of the loss of the finest scale by itself, for networks that join scales.
+    tolerance
+        A point counts as the match when it is at most this far (px) from the true target.
+    exclude
+        Points closer than this (px) to the true target, but the match, are never non-matches.
+    points
+        At most so many matches of one pair are used.
+    bfloat16
+        Whether similarities are computed in bfloat16.
+    """
+
+    loss: str = "cent+sd"
+    options: tuple[tuple[str, float | str | bool], ...] = ()
+    temperature: float = 0.05
+    near: float = 8.0
+    normal: bool = False
+    hard: float = 0.0
+    distill: float = 0.5
+    stride: int = 2
+    surround: int = 0
+    alone: float = 0.3
+    tolerance: float = 0.75
+    exclude: float = 1.9
+    points: int = 400
+    bfloat16: bool = True
+
+    def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise PatchBatchError(f"unknown loss {self.loss!r}; use one of {', '.join(LOSSES)}")
+        for name in ("temperature", "stride", "points"):
+            if not getattr(self, name) > 0:
+                raise PatchBatchError(f"{name} is {getattr(self, name)}; give a number above 0")
+        for name in ("hard", "distill"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise PatchBatchError(f"{name} is {getattr(self, name)}; give a share between 0 and 1")
+        if self.near < 1:
+            raise PatchBatchError(f"near is {self.near} px; give 1 or more")
+
+    @property
+    def pair_loss(self) -> PairLoss | None:
+        """The pair loss with its options; None for the softmax."""
+        return None if self.loss == "softmax" else make_loss(self.loss, **dict(self.options))
+
+
+@dataclass(frozen=True)
+class Described:
+    """Points of one crop: descriptors `(N, D)` and places `(N, 2)` (x, y) in px, whole numbers.
+
+    A network that joins scales adds what the finest says by itself, `alone` `(N, D)`.
+    """
+
+    descriptors: Tensor
+    places: Tensor
+    alone: Tensor | None = None
+
+    def finest(self) -> Described:
+        """Return the points as the finest scale alone describes them."""
+        return self if self.alone is None else Described(self.alone, self.places)
+
+
+@dataclass(frozen=True)
+class PointMatches:
+    """True matches between described points, one row each.
+
+    Attributes
+    ----------
+    source, match
+        `(M,)` int64, row of the point in set 1 and of its match in set 2.
+    target
+        `(M, 2)` float32, the exact place in px that the point moves to.
+    wrong
+        `(M,)` int64, row in set 2 of a sampled non-match.
+    """
+
+    source: Tensor
+    match: Tensor
+    target: Tensor
+    wrong: Tensor
+
+    def to(self, device: torch.device) -> PointMatches:
+        """Return the same on a device."""
+        return PointMatches(*(t.to(device) for t in (self.source, self.match, self.target, self.wrong)))
+
+
+def points_loss(
+    set1: Described, set2: Described, matches: PointMatches, settings: ObjectiveSettings,
+    teacher: tuple[Described, Described] | None = None,
+) -> Tensor:  # fmt: skip
+    """Loss of one pair of crops.
+
+    Parameters
+    ----------
+    set1, set2
+        The described points of both crops.
+    matches
+        Which of them belong together; at least one.
+    settings
+        See `ObjectiveSettings`.
+    teacher
+        The same points as another network describes them. Then `settings.distill` of the loss is the
+        divergence between what the teacher and what this network takes for the match.
+
+    Returns
+    -------
+    Tensor
+        A scalar, float32.
+    """
+    loss = _softmax_both_ways(set1, set2, matches, settings)
+    if (of_pairs := settings.pair_loss) is not None:
+        queries = set1.descriptors[matches.source]
+        wrong = matches.wrong if settings.hard == 0 else harder(set1, set2, matches, settings)
+        positive = distance(queries, set2.descriptors[matches.match])
+        loss = of_pairs(positive, distance(queries, set2.descriptors[wrong]))
+    if teacher is None:
+        return loss
+    return (1 - settings.distill) * loss + settings.distill * _divergence(
+        set1, set2, teacher, matches, settings
+    )
+
+
+@torch.no_grad()
+def harder(set1: Described, set2: Described, matches: PointMatches, settings: ObjectiveSettings) -> Tensor:
+    """Replace the first `settings.hard` of the non-matches by the nearest wrong points of set 2, `(M,)`."""
+    count = round(settings.hard * len(matches.source))
+    queries = set1.descriptors[matches.source[:count]].float()
+    apart = torch.cdist(queries, set2.descriptors.float())
+    left_out = _too_close(set2.places, matches.target[:count], settings.exclude)
+    left_out[torch.arange(count), matches.match[:count]] = True
+    nearest = apart.masked_fill(left_out, torch.inf).argmin(dim=1)
+    return torch.cat([nearest, matches.wrong[count:]])
+
+
+def distance(a: Tensor, b: Tensor) -> Tensor:
+    """L2 distance of descriptors `(N, D)` row by row -> `(N,)`, with a finite gradient at 0."""
+    return ((a.float() - b.float()).square().sum(dim=1) + 1e-8).sqrt()
+
+
+def _softmax_both_ways(
+    set1: Described, set2: Described, matches: PointMatches, settings: ObjectiveSettings
+) -> Tensor:
+    if settings.loss != "softmax":
+        return torch.zeros((), device=set1.descriptors.device)
+    forward, backward = _similarities(set1, set2, matches, settings)
+    return 0.5 * (softmax_matching(forward, matches.match) + softmax_matching(backward, matches.source))
+
+
+def _similarities(
+    set1: Described, set2: Described, matches: PointMatches, settings: ObjectiveSettings
+) -> tuple[Tensor, Tensor]:
+    """Scaled similarities of the matched points of each set to all points of the other; -inf: left out."""
+    a, b = set1.descriptors, set2.descriptors
+    # The bfloat16 products of autocast are precise enough here: similarities of unit vectors, divided once.
+    with torch.autocast(a.device.type, torch.bfloat16, enabled=settings.bfloat16):
+        forward, backward = a[matches.source] @ b.T, b[matches.match] @ a.T
+    rows = torch.arange(len(matches.source), device=a.device)
+    scaled = []
+    for similarity, places, target, match in (
+        (forward, set2.places, matches.target, matches.match),
+        (backward, set1.places, set1.places[matches.source], matches.source),
+    ):
+        left_out = _too_close(places, target, settings.exclude)
+        left_out[rows, match] = False
+        scaled.append((similarity.float() / settings.temperature).masked_fill(left_out, -torch.inf))
+    return scaled[0], scaled[1]
+
+
+def _divergence(
+    set1: Described, set2: Described, teacher: tuple[Described, Described], matches: PointMatches,
+    settings: ObjectiveSettings,
+) -> Tensor:  # fmt: skip
+    own = _similarities(set1, set2, matches, settings)
+    with torch.no_grad():
+        taught = _similarities(*teacher, matches, settings)
+    each = [
+        F.kl_div(_log_shares(mine), _log_shares(theirs), reduction="batchmean", log_target=True)
+        for mine, theirs in zip(own, taught, strict=True)
+    ]
+    return 0.5 * (each[0] + each[1])
+
+
+def _log_shares(similarity: Tensor) -> Tensor:
+    # What is left out has no share on either side; a finite floor keeps 0 times infinity away.
+    return F.log_softmax(similarity, dim=1).clamp(min=-100.0)
+
+
+def _too_close(places: Tensor, target: Tensor, limit: float) -> Tensor:
+    """`(M, N)` bool: which places lie closer than `limit` px to each target."""
+    dx, dy = places[:, 0] - target[:, :1], places[:, 1] - target[:, 1:]
+    return dx.square() + dy.square() < limit**2

@@ -1,0 +1,1 @@
+"""Joint Bayesian: the model, its fits, its eigen-form, its files."""

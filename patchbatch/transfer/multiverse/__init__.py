@@ -1,0 +1,1 @@
+"""The multiverse head, trunks for it, and what its copies come to."""

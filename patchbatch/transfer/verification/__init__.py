@@ -1,0 +1,1 @@
+"""Verification of pairs: protocol, figures, what is compared, LFW."""

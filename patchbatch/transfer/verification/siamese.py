@@ -1,0 +1,227 @@
+"""A network in Joint Bayesian's place: a small Siamese head over features, trained on pairs.
+
+Two samples go through the same layers, and what comes out is compared. With `loss="binary"` a linear layer on
+the squared differences and the products gives a logit, so that without a hidden layer the head can be any
+Joint Bayesian model; with `loss="contrastive"` the distance itself is trained (Hadsell, Chopra, LeCun, CVPR
+2006).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+from patchbatch.errors import PatchBatchError
+from patchbatch.transfer.checks import as_labels, as_samples, index_classes
+
+LOSSES = ("binary", "contrastive")
+
+
+@dataclass(frozen=True)
+class SiameseSettings:
+    """How a Siamese head is built and trained."""
+
+    loss: str = "binary"  # binary or contrastive
+    embedding: int = 64  # numbers compared
+    hidden: int = 0  # units of a layer before them; 0 leaves it out and the embedding is linear
+    dropout: float = 0.0  # share of inputs switched off while training; 0 is off
+    margin: float = 1.0  # contrastive: distance beyond which a not-same pair costs nothing
+    steps: int = 1500  # updates
+    pairs: int = 256  # of each kind in an update
+    learning_rate: float = 3e-3  # of Adam at the start; falls to 0 along a cosine
+    weight_decay: float = 1e-3  # decoupled, per update times the learning rate; 0 is off
+    seed: int = 0  # of initial weights, pairs and dropout
+
+    def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise PatchBatchError(f"unknown Siamese loss {self.loss!r}; use {' or '.join(LOSSES)}")
+        if min(self.embedding, self.steps, self.pairs) < 1 or self.hidden < 0:
+            raise PatchBatchError("embedding, steps and pairs must be 1 or more, hidden 0 or more")
+        if not (0 <= self.dropout < 1 and self.margin > 0 and self.learning_rate > 0 <= self.weight_decay):
+            raise PatchBatchError(
+                "dropout must be in [0, 1), margin and learning rate above 0, weight decay 0 or more"
+            )
+
+
+class SiameseHead(nn.Module):
+    """Shared layers and a comparison.
+
+    Parameters
+    ----------
+    features
+        Width of the input.
+    settings
+        None takes the defaults.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, features: int, settings: SiameseSettings | None = None) -> None:
+        super().__init__()
+        self.settings = settings or SiameseSettings()
+        size, hidden = self.settings.embedding, self.settings.hidden
+        layers: list[nn.Module] = [nn.Dropout(self.settings.dropout)]
+        if hidden:
+            layers += [nn.Linear(features, hidden), nn.ELU()]
+        self.embed = nn.Sequential(*layers, nn.Linear(hidden or features, size))
+        self.compare = nn.Linear(2 * size, 1) if self.settings.loss == "binary" else None
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(()))
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """Return `(N,)` scores of the pairs of rows of `a` and `b`, `(N, features)` each.
+
+        A logit of "same" with the binary loss, minus the distance with the contrastive one. The order of the
+        two does not matter.
+        """
+        one, other = (self.embed((x - self.mean) / self.scale) for x in (a, b))
+        if self.compare is None:
+            return -_distance(one, other)
+        logits: Tensor = self.compare(torch.cat([(one - other).square(), one * other], dim=1))
+        return logits.squeeze(1)
+
+    def loss(self, scores: Tensor, same: Tensor) -> Tensor:
+        """Return the mean loss of scored pairs.
+
+        Parameters
+        ----------
+        scores
+            `(N,)` from `forward`.
+        same
+            `(N,)` bool.
+        """
+        if self.compare is not None:
+            return F.binary_cross_entropy_with_logits(scores, same.to(scores.dtype))
+        distance = -scores
+        beyond = (self.settings.margin - distance).clamp_min(0)
+        return torch.where(same, distance.square(), beyond.square()).mean()
+
+
+class SiameseVerifier:
+    """A Siamese head with `fit` and `score`, to be used where `JointBayesian` is.
+
+    Parameters
+    ----------
+    settings
+        None takes the defaults.
+    """
+
+    def __init__(self, settings: SiameseSettings | None = None) -> None:
+        self.settings = settings or SiameseSettings()
+        self.head: SiameseHead | None = None
+
+    def fit(self, X: ArrayLike, labels: ArrayLike) -> SiameseVerifier:
+        """Train on pairs drawn anew for every update: a class, two of its samples; two classes, one of each.
+
+        Parameters
+        ----------
+        X
+            `(N, D)` features.
+        labels
+            `(N,)` integers; only classes of two or more samples give same pairs.
+
+        Raises
+        ------
+        PatchBatchError
+            Values that are not finite, labels that are not integers, one class only, or no class with two
+            samples.
+        """
+        samples = as_samples(X)
+        index = index_classes(as_labels(labels, len(samples)))[1]
+        # Weights start from the seed without touching the caller's generator.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.settings.seed)
+            self.head = SiameseHead(samples.shape[1], self.settings)
+            _set_input_scale(self.head, samples)
+            _train(self.head, torch.from_numpy(samples.astype(np.float32)), PairSampler(index, self.settings))
+        self.head.eval()
+        return self
+
+    def score(self, a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
+        """Return `(N,)` scores of the pairs of rows of `a` and `b`, `(N, D)` each; higher for more alike.
+
+        Raises
+        ------
+        PatchBatchError
+            Not fitted yet, another width than that of the training data, or unequal numbers of rows.
+        """
+        if self.head is None:
+            raise PatchBatchError("the Siamese head is not trained; call fit first")
+        width = self.head.mean.numel()
+        one, other = (as_samples(x, name, width=width, least=0) for x, name in ((a, "a"), (b, "b")))
+        if len(one) != len(other):
+            raise PatchBatchError(f"a has {len(one)} rows and b has {len(other)}; give pairs of rows")
+        with torch.no_grad():
+            scores = self.head(*(torch.from_numpy(x.astype(np.float32)) for x in (one, other)))
+        return np.asarray(scores.numpy(), np.float64)
+
+
+class PairSampler:
+    """Draws pairs of rows, as many of one class as of two.
+
+    Parameters
+    ----------
+    index
+        `(N,)` class of each row, 0 to K - 1.
+    settings
+        Its `pairs` and `seed` are used.
+    """
+
+    def __init__(self, index: NDArray[np.int64], settings: SiameseSettings) -> None:
+        self.order = np.argsort(index, kind="stable")
+        self.sizes = np.bincount(index)
+        self.starts = np.cumsum(self.sizes) - self.sizes
+        self.index, self.several = index, np.flatnonzero(self.sizes > 1)
+        self.count, self.generator = settings.pairs, np.random.default_rng(settings.seed)
+
+    def draw(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+        """Return rows `(2 * pairs,)`, `(2 * pairs,)` and whether they are of one class, same pairs first."""
+        draw = self.generator
+        of_class = draw.choice(self.several, self.count)
+        one = draw.integers(self.sizes[of_class])
+        step = draw.integers(1, self.sizes[of_class])
+        other = (one + step) % self.sizes[of_class]
+        same = [self.order[self.starts[of_class] + place] for place in (one, other)]
+        # A row of another class: a step in class order that leads out of the class and around the end.
+        first = draw.integers(self.index.size, size=self.count)
+        own = self.index[first]
+        away = draw.integers(self.index.size - self.sizes[own])
+        second = self.order[(self.starts[own] + self.sizes[own] + away) % self.index.size]
+        rows = [np.concatenate(pair) for pair in zip(same, (first, second), strict=True)]
+        return rows[0], rows[1], np.repeat([True, False], self.count)
+
+
+def _set_input_scale(head: SiameseHead, samples: NDArray[np.float64]) -> None:
+    """Centre the input, and scale it as a whole to a mean variance of 1.
+
+    One number for all directions: which of them matter is for the layers to learn.
+    """
+    head.mean.copy_(torch.from_numpy(samples.mean(axis=0)))
+    head.scale.fill_(max(float(np.sqrt(samples.var(axis=0).mean())), 1e-12))
+
+
+def _train(head: SiameseHead, samples: Tensor, sampler: PairSampler) -> None:
+    settings = head.settings
+    optimizer = torch.optim.AdamW(
+        head.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    schedule: Any = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.steps)
+    for _ in range(settings.steps):
+        first, second, same = sampler.draw()
+        loss = head.loss(head(samples[first], samples[second]), torch.from_numpy(same))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+
+
+def _distance(one: Tensor, other: Tensor) -> Tensor:
+    """Return Euclidean distances of rows; the small number keeps the slope finite at distance 0."""
+    return (one - other).square().sum(dim=1).add(1e-12).sqrt()

@@ -1,0 +1,205 @@
+"""The trainer: it learns, it goes on after a stop as if there had been none, and it says what is wrong."""
+
+import csv
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from patchbatch.descriptors import read_weights
+from patchbatch.descriptors.network.config import PRESETS
+from patchbatch.descriptors.patch_net import PatchNet
+from patchbatch.descriptors.train.command import main
+from patchbatch.descriptors.train.loop import Trainer, TrainSettings, rate_at
+from patchbatch.descriptors.train.objective import ObjectiveSettings
+from patchbatch.descriptors.train.sampling import PairSource, SourceSettings
+from patchbatch.descriptors.train.warm_start import start_from
+from patchbatch.errors import PatchBatchError
+
+ROOT = Path(__file__).resolve().parents[3]
+TINY = replace(PRESETS["fast"], channels=(4, 6, 8, 12, 16))
+TINY_PATCHES = replace(PRESETS["accurate"], channels=(4, 6, 8, 12, 16))
+LOOK = SourceSettings(crop=110, street=0, real=0, half=0, quarter=0)
+SETTINGS = TrainSettings(
+    steps=6, batch=2, warmup=1, bfloat16=False, report_every=2, validate_every=3, save_every=2
+)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    for k in range(3):
+        noise = np.random.default_rng(k).random((160, 200)).astype(np.float32)
+        picture = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 1.5), None, 0, 255, cv2.NORM_MINMAX)
+        cv2.imwrite(str(folder / f"{k}.png"), picture.astype(np.uint8))
+    return folder
+
+
+def trainer(photos, folder, settings=SETTINGS, loss="softmax", network=TINY):
+    torch.manual_seed(0)
+    net = PatchNet(replace(network, unit_length=loss == "softmax"))
+    objective = ObjectiveSettings(loss=loss, bfloat16=False, points=100)
+    source = PairSource([photos], [], [], LOOK, 0, settings.steps * settings.batch)
+    held_out = PairSource([photos], [], [], LOOK, 1, 2, held_out=True)
+    return Trainer(net, source, held_out, settings, objective, folder)
+
+
+class KilledError(Exception):
+    """Stands for a kill at any place."""
+
+
+@pytest.mark.parametrize("network", [TINY, TINY_PATCHES], ids=["dense", "patches"])
+def test_a_killed_run_goes_on_as_if_it_had_not_been(photos, tmp_path, network):
+    straight = trainer(photos, tmp_path / "straight", network=network)
+    straight.run(workers=0)
+    killed = trainer(photos, tmp_path / "killed", network=network)
+    update = killed.update
+
+    def update_until_the_fifth_step(batch):
+        if killed.step == 5:
+            raise KilledError
+        return update(batch)
+
+    killed.update = update_until_the_fifth_step
+    with pytest.raises(KilledError):
+        killed.run(workers=0)
+    resumed = trainer(photos, tmp_path / "killed", network=network)
+    resumed.run(workers=0)
+    for name, value in straight.net.state_dict().items():
+        torch.testing.assert_close(resumed.net.state_dict()[name], value, rtol=1e-4, atol=1e-5, msg=name)
+    rows = [log_rows(tmp_path / run) for run in ("straight", "killed")]
+    assert [row[0] for row in rows[0]] == ["step", "2", "3", "4", "6"]
+    assert [row[:3] for row in rows[0]] == [row[:3] for row in rows[1]]
+    assert (tmp_path / "straight" / "losses.png").stat().st_size > 1000
+
+
+def log_rows(folder):
+    with (folder / "log.csv").open() as file:
+        return list(csv.reader(file))
+
+
+@pytest.mark.parametrize("network", [TINY, TINY_PATCHES], ids=["dense", "patches"])
+@pytest.mark.parametrize("loss", ["softmax", "cent+sd"])
+@pytest.mark.parametrize("optimizer", ["adamw", "adadelta"])
+def test_it_learns_its_own_batch(photos, tmp_path, loss, network, optimizer):
+    rate = 5e-3 if optimizer == "adamw" else 1.0
+    settings = replace(SETTINGS, steps=40, learning_rate=rate, optimizer=optimizer)
+    run = trainer(photos, tmp_path / "run", settings, loss, network)
+    batch = next(iter(run._batches(0)))
+    losses = []
+    for _ in range(12):
+        losses.append(run.update(batch))
+        run.step = 10  # one batch again and again, at one rate
+    assert np.mean(losses[-3:]) < losses[0]
+
+
+def test_settings_of_a_run_cannot_change_under_it(photos, tmp_path):
+    first = trainer(photos, tmp_path / "run", replace(SETTINGS, steps=2))
+    first.run(workers=0)
+    with pytest.raises(PatchBatchError, match="other settings"):
+        trainer(photos, tmp_path / "run", replace(SETTINGS, steps=3)).run(workers=0)
+
+
+def test_rate_rises_and_falls():
+    settings = TrainSettings(steps=100, warmup=10, learning_rate=1.0)
+    rates = [rate_at(step, settings) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1, rel=0.01)
+    assert max(rates) == pytest.approx(1.0, abs=0.05)
+    assert np.argmax(rates) in (9, 10)
+    assert rates[-1] == pytest.approx(0.01, abs=0.005)
+
+
+def test_command_line_makes_weights_that_load(photos, tmp_path, capsys):
+    arguments = ["--photos", str(photos), "--steps", "1", "--batch", "1", "--crop", "100", "--float32"]
+    arguments += ["--preset", "fast"]
+    assert main([*arguments, "--loss", "softmax", "--output", str(tmp_path / "run")]) == 0
+    net = read_weights(tmp_path / "run" / "fast.safetensors")
+    assert net.config == PRESETS["fast"]
+    assert capsys.readouterr().out.strip().endswith("fast.safetensors")
+
+
+def test_command_line_tells_what_is_missing(tmp_path, capsys):
+    assert main(["--photos", str(tmp_path / "none"), "--output", str(tmp_path / "run")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_command_line_trains_patch_by_patch_from_dense_weights(photos, tmp_path):
+    channels = ["--channels", "4", "6", "8", "12", "16"]
+    common = [
+        "--photos",
+        str(photos),
+        "--steps",
+        "1",
+        "--batch",
+        "1",
+        "--crop",
+        "110",
+        "--float32",
+        *channels,
+    ]
+    dense, patches = tmp_path / "dense", tmp_path / "patches"
+    assert main([*common, "--preset", "fast", "--loss", "softmax", "--output", str(dense)]) == 0
+    start = ["--start", str(dense / "fast.safetensors"), "--preset", "accurate", "--points", "20"]
+    options = ["--loss", "hinge+sd", "--margin", "10", "--sd-of", "squared", "--hard", "0.5", "--elu"]
+    assert main([*common, *start, *options, "--output", str(patches)]) == 0
+    net = read_weights(patches / "accurate.safetensors")
+    assert net.config.activation == "elu"
+    assert net(torch.rand(2, 1, 51, 51)).shape == (2, 16)
+
+
+def test_command_line_learns_from_a_teacher(photos, tmp_path, capsys):
+    channels = ["--channels", "4", "6", "8", "12", "16"]
+    common = ["--photos", str(photos), "--steps", "1", "--batch", "1", "--crop", "110", "--float32"]
+    arguments = [*common, "--preset", "compact", "--loss", "softmax", *channels, "--teacher", "fast"]
+    assert main([*arguments, "--output", str(tmp_path / "run")]) == 0
+    assert (tmp_path / "run" / "compact.safetensors").is_file()
+    wrong = [*common, "--preset", "accurate", "--loss", "softmax", "--teacher", "fast"]
+    assert main([*wrong, "--output", str(tmp_path / "wrong")]) == 1
+    assert "dense networks of one patch size" in capsys.readouterr().err
+
+
+def test_starting_from_other_weights_keeps_what_they_say():
+    torch.manual_seed(1)
+    plain = PatchNet(replace(TINY, sides=()))
+    with torch.no_grad():
+        for norm in plain.normalizations:
+            norm.running_mean.normal_()
+            norm.running_var.uniform_(0.5, 2)
+    started = PatchNet(TINY)
+    start_from(started, plain)
+    patches = torch.rand(3, 1, 62, 62)
+    torch.testing.assert_close(started.eval()(patches), plain.eval()(patches))
+    # Fine-grained statistics spread from the channels': on the corner that both see in full they agree.
+    fine = PatchNet(replace(TINY, normalization="fine-grained", sides=()))
+    start_from(fine, plain)
+    torch.testing.assert_close(fine.eval()(patches), plain(patches), rtol=1e-3, atol=1e-4)
+    with pytest.raises(PatchBatchError, match="channels"):
+        start_from(PatchNet(PRESETS["fast"]), plain)
+
+
+@pytest.mark.slow
+def test_two_processes_learn_as_one_with_the_whole_batch(photos, tmp_path, free_port):
+    """`torchrun` with two gloo processes, each with one pair of a batch of two."""
+    common = ["--photos", str(photos), "--steps", "3", "--batch", "2", "--crop", "110", "--float32"]
+    network = ["--preset", "fast", "--channels", "4", "6", "8", "12", "16", "--loss", "softmax"]
+    arguments = [*common, *network, "--workers", "0"]
+    assert main([*arguments, "--output", str(tmp_path / "one")]) == 0
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
+    launcher += [f"--master-port={free_port}", "-m", "patchbatch.descriptors.train.command"]
+    done = subprocess.run(
+        [*launcher, *arguments, "--output", str(tmp_path / "two")],
+        cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    one, two = (read_weights(tmp_path / run / "fast.safetensors") for run in ("one", "two"))
+    for name, value in one.state_dict().items():
+        torch.testing.assert_close(two.state_dict()[name], value, rtol=2e-3, atol=2e-3, msg=name)
+    patches = torch.rand(4, 1, 62, 62)
+    torch.testing.assert_close(two(patches), one(patches), rtol=0, atol=0.02)

@@ -1,0 +1,73 @@
+"""What a stage costs, as the meter tells it."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from flow.cost import Meter
+from flow.matching import ExactSettings, MatchingSettings, SemiGlobalSettings
+from flow.matching.seeds import seed_axis
+from flow.matching_cost import product_flop
+
+
+def test_stages_are_timed_in_order_and_summed():
+    heard = []
+    meter = Meter(on_done=lambda name, cost: heard.append((name, cost.seconds)))
+    with meter.stage("one"):
+        time.sleep(0.02)
+    with meter.stage("two") as cost:
+        cost.gflop = 3.0
+    seconds = meter.seconds()
+    assert list(seconds) == ["one", "two", "total"]
+    assert seconds["one"] >= 0.02
+    assert seconds["total"] == pytest.approx(seconds["one"] + seconds["two"])
+    assert meter.costs["two"].gflop == 3.0
+    assert [name for name, _ in heard] == ["one", "two"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux lets the peak start anew")
+def test_memory_of_one_stage_is_not_charged_to_the_next():
+    def big_then_small(meter):
+        with meter.stage("big"):
+            np.ones(60_000_000).sum()  # 480 MB, given back at once
+        with meter.stage("small"):
+            pass
+        return meter.costs["big"].peak_mb, meter.costs["small"].peak_mb
+
+    big, small = big_then_small(Meter(per_stage_memory=True))
+    assert big > small + 300
+    big, small = big_then_small(Meter())
+    assert small >= big
+
+
+def test_a_stage_that_fails_is_not_recorded():
+    meter = Meter()
+    with pytest.raises(ZeroDivisionError), meter.stage("broken"):
+        raise ZeroDivisionError
+    assert "broken" not in meter.costs
+
+
+def test_arithmetic_of_matching_counts_the_pairs_that_are_compared():
+    first, second = ([torch.zeros(7, 10, 3), torch.zeros(4, 5, 3)] for _ in range(2))
+    # Seeds three px apart stand on every row but one of the top level, and on every second column or so.
+    asked = len(set(seed_axis(7, 3) // 2)) * len(set(seed_axis(10, 3) // 2))
+    assert product_flop(first, second, MatchingSettings()) == 2 * 3 * 2 * asked * 20
+    assert product_flop(first[0], second[0], MatchingSettings(method="exact")) == 2 * 3 * 70 * 70
+    windowed = MatchingSettings(method="exact", exact=ExactSettings(window=2, step=3))
+    pairs = sum(
+        abs(x - u) <= 2 and abs(y - v) <= 2
+        for x in seed_axis(10, 3) for y in seed_axis(7, 3) for u in range(10) for v in range(7)
+    )  # fmt: skip
+    assert product_flop(first, second, windowed) == 2 * 3 * pairs
+    semiglobal = MatchingSettings(method="semi-global", semiglobal=SemiGlobalSettings(max_motion=2))
+    near = sum(
+        abs(x - u) <= 1 and abs(y - v) <= 1
+        for x in range(5)
+        for u in range(5)
+        for y in range(4)
+        for v in range(4)
+    )
+    assert product_flop(first, second, semiglobal) == 2 * 3 * 2 * near

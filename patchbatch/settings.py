@@ -1,8 +1,8 @@
 """Settings that check themselves, and their form in a TOML file.
 
 A settings class is a frozen dataclass that inherits from `Settings` and says of every field, by `setting`,
-what it may be. Types, ranges and names are then checked in one place, whether the values come from Python, from a
-file or from a command line.
+what it may be. Types, ranges and names are then checked in one place, whether the values come from Python,
+from a file or from a command line.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
-from functools import cache
 from numbers import Integral, Real
 from typing import Any, Self, TypeVar
 
@@ -108,8 +107,9 @@ class Settings:
     """
 
     def __post_init__(self) -> None:
+        expected = types_of(type(self))
         for one in settings_fields(type(self)):
-            check_value(one.name, getattr(self, one.name), type_of(type(self), one.name), rule_of(one))
+            check_value(one.name, getattr(self, one.name), expected[one.name], rule_of(one))
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], base: Self | None = None, where: str = "") -> Self:
@@ -141,7 +141,7 @@ class Settings:
     @classmethod
     def _read(cls, table: Mapping[str, Any], base: Self | None, where: str) -> dict[str, Any]:
         """Return the values of a table's keys, each checked."""
-        values = {}
+        values, expected = {}, types_of(cls)
         for one in settings_fields(cls):
             if one.name not in table:
                 continue
@@ -151,9 +151,8 @@ class Settings:
                     raise PatchBatchError(f"{where}{one.name} is {value!r}; give a table of settings")
                 values[one.name] = type(inner).from_table(value, inner, f"{where}{one.name}.")
             else:
-                expected = type_of(cls, one.name)
-                values[one.name] = _from_toml(value, expected)
-                check_value(where + one.name, values[one.name], expected, rule_of(one))
+                values[one.name] = _from_toml(value, expected[one.name])
+                check_value(where + one.name, values[one.name], expected[one.name], rule_of(one))
         return values
 
     @classmethod
@@ -178,14 +177,9 @@ def rule_of(one: Field[Any]) -> Rule:
     return rule
 
 
-@cache
-def _types_of(cls: Any) -> dict[str, Any]:
+def types_of(cls: type[Settings]) -> dict[str, Any]:
+    """Return the types that the fields are annotated with, by name."""
     return typing.get_type_hints(cls)
-
-
-def type_of(cls: type[Settings], name: str) -> Any:
-    """Return the type that a field is annotated with."""
-    return _types_of(cls)[name]
 
 
 def check_value(name: str, value: Any, expected: Any, rule: Rule) -> None:
@@ -271,7 +265,7 @@ def rows_of(cls: type[Settings], where: str = "") -> Iterator[tuple[str, str, st
         if isinstance(default, Settings):
             yield from rows_of(type(default), f"{where}{one.name}.")
             continue
-        expected, rule = type_of(cls, one.name), rule_of(one)
+        expected, rule = types_of(cls)[one.name], rule_of(one)
         limits = str(rule)
         kind = limits if rule.choices is not None else _called(expected) + (f", {limits}" if limits else "")
         yield where + one.name, str(_to_toml(default)), kind, rule.unit

@@ -1,1 +1,5 @@
 """Two images to a dense flow field: matching, interpolation, refinement, and the pipeline over them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -237,7 +237,7 @@ def _prepare_demo(arguments: argparse.Namespace) -> None:
 
 
 def _estimate(arguments: argparse.Namespace) -> FlowResult:
-    from flow.interpolation import interpolation_settings  # noqa: PLC0415 - see the top of this file
+    from flow.interpolation.settings import interpolation_settings  # noqa: PLC0415 - see the top of this file
     from flow.pipeline import PRESETS, estimate_flow  # noqa: PLC0415
 
     refinement = PRESETS[arguments.preset].refinement

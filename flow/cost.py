@@ -1,13 +1,27 @@
-"""What each stage costs: seconds, arithmetic, peak memory."""
+"""What each stage costs: seconds, peak memory, and the arithmetic of matching.
+
+That of describing stands in `patchbatch.descriptors.cost`, and with each `Descriptor`.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flow.matching.seeds import seed_axis
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from flow.matching.settings import MatchingSettings
 
 STATUS = Path("/proc/self/status")
 CLEAR_PEAK = Path("/proc/self/clear_refs")
@@ -94,3 +108,62 @@ def _peak_mb() -> float:
         return float("nan")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 1024
+
+
+def product_flop(
+    descriptors1: Sequence[Tensor], descriptors2: Sequence[Tensor], settings: MatchingSettings
+) -> float | None:
+    """Return the floating-point operations of the matrix products that `match` does, both ways.
+
+    That is two for every number of every pair of descriptors that the method has to compare: of all of the
+    top level for coarse to fine, of the windows of the volume for semi-global, of the finest level or its
+    windows for exact. None for methods that multiply no matrices. Arguments as for `match`.
+
+    Candidates that are compared one by one below the top level are not in it, since how many there are
+    depends on the images: coarse to fine, about a fifth as much again for a pair of KITTI's size.
+    """
+    counts = {"exact": _exact_pairs, "semi-global": _semiglobal_pairs, "coarse-to-fine": _top_level_pairs}
+    if settings.method not in counts:
+        return None
+    pairs = counts[settings.method](descriptors1, descriptors2, settings.search)
+    return 2.0 * descriptors1[0].shape[2] * pairs
+
+
+def _exact_pairs(first: Sequence[Tensor], second: Sequence[Tensor], search: Any) -> int:
+    window = (search.window, search.window)
+    forward = _pairs(first[0], second[0], search.step, window)
+    # One sweep answers both ways where every pixel is asked.
+    return forward if search.step == 1 else forward + _pairs(second[0], first[0], search.step, window)
+
+
+def _semiglobal_pairs(first: Sequence[Tensor], second: Sequence[Tensor], search: Any) -> int:
+    from flow.matching.pyramid.semiglobal import window_reach  # noqa: PLC0415 - the costs alone need no torch
+
+    top, pairs = len(first) - 1, 0
+    for a, b in ((first[-1], second[-1]), (second[-1], first[-1])):
+        x, y = window_reach(a, b, top, search)
+        pairs += _pairs(a, b, 1, (y, x))
+    return pairs
+
+
+def _top_level_pairs(first: Sequence[Tensor], second: Sequence[Tensor], search: Any) -> int:
+    top, pairs = len(first) - 1, 0
+    for a, b in ((first, second), (second, first)):
+        seeds = [seed_axis(side, search.step) >> top for side in a[0].shape[:2]]
+        asked = len(np.unique(seeds[0])) * len(np.unique(seeds[1]))
+        pairs += asked * b[top].shape[0] * b[top].shape[1]
+    return pairs
+
+
+def _pairs(first: Tensor, second: Tensor, step: int, window: tuple[int | None, int | None]) -> int:
+    """Count pairs of a grid of one image with the pixels of the other inside a window, (y, x) px."""
+    pairs = 1
+    for length1, length2, reach in zip(first.shape[:2], second.shape[:2], window, strict=True):
+        places = seed_axis(length1, step)
+        pairs *= _met(places, length2, length2 + length1 if reach is None else reach)
+    return pairs
+
+
+def _met(places: NDArray[np.int32], length: int, reach: int) -> int:
+    ends = np.minimum(places + reach + 1, length) - np.maximum(places - reach, 0)
+    return int(np.maximum(ends, 0).sum())

@@ -2,48 +2,48 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flow.cost import Meter, StageCost
-from flow.interpolation import ROBUST_PRESETS, InterpolationSettings, interpolate
-from flow.matching import Matches, MatchingSettings, match
-from flow.matching_cost import product_flop
-from flow.refinement.stage import TRUSTING_PRESETS, RefinementSettings, refine
-from patchbatch.data.images import as_float, read_image, to_grey
-from patchbatch.descriptors.description import describe_pyramid
-from patchbatch.descriptors.patch_net import PatchNet
+from flow.cost import Meter, StageCost, product_flop
+from flow.inputs import (
+    EdgesLike,
+    FlowLike,
+    Image,
+    ImageLike,
+    MatchesLike,
+    given_edges,
+    given_flow,
+    given_matches,
+    load_pair,
+)
+from flow.interpolation.stage import interpolate
+from flow.matching.confidence import FITTED
+from flow.matching.matches import Matches
+from flow.matching.settings import MatchingSettings
+from flow.matching.stage import match
+from flow.matching.table import MATCHERS
+from flow.refinement.stage import refine
+from flow.settings import FlowSettings, flow_settings, with_methods
+from patchbatch.data.images import to_grey
+from patchbatch.descriptors.protocol import Descriptor
 from patchbatch.errors import PatchBatchError
-from patchbatch.models import load_model
+from patchbatch.models import load_descriptor
+
+log = logging.getLogger(__name__)
 
 # The coarsest level is searched exhaustively, so it may have about this many pixels.
 TOP_LEVEL_PIXELS = 10_000
 
-
-@dataclass(frozen=True)
-class Preset:
-    """Settings of the dense stages for one kind of images."""
-
-    interpolation: InterpolationSettings
-    refinement: RefinementSettings
-
-
-PRESETS = MappingProxyType(
-    {
-        name: Preset(ROBUST_PRESETS[name], TRUSTING_PRESETS[name])
-        for name in ("default", "kitti", "sintel", "middlebury")
-    }
-)
-
-ImageLike = str | PathLike[str] | NDArray[Any]
 Field = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
 
@@ -60,7 +60,10 @@ class FlowResult:
     confidence
         `(H, W)` float32 in [0, 1]; 0 where there is no value.
     matches
-        The checked matches that the flow was made from.
+        The checked matches that the flow was made from; none where it was made from an initial flow.
+    calibrated
+        Whether the matches' confidence is a probability: fitted for this model and matcher, or by weights in
+        the settings. Otherwise it only orders them.
     seconds
         Wall time by stage ("describe", "match", "interpolate", "refine") and of the whole ("total").
     costs
@@ -75,6 +78,7 @@ class FlowResult:
     valid: NDArray[np.bool_]
     confidence: NDArray[np.float32]
     matches: Matches
+    calibrated: bool
     seconds: dict[str, float]
     costs: dict[str, StageCost] = field(default_factory=dict)
     stages: dict[str, Field] = field(default_factory=dict)
@@ -84,19 +88,19 @@ class FlowResult:
 def estimate_flow(
     image1: ImageLike,
     image2: ImageLike,
-    model: str | PathLike[str] | PatchNet = "compact",
+    model: str | PathLike[str] | Descriptor | torch.nn.Module = "compact",
     *,
     preset: str = "default",
+    settings: FlowSettings | None = None,
     device: str = "auto",
     precision: str = "auto",
     interpolate: bool = True,
     refine: bool = True,
-    seed: int = 0,
-    edges: NDArray[np.float32] | None = None,
+    seed: int | None = None,
+    edges: EdgesLike | None = None,
+    matches: MatchesLike | None = None,
+    initial_flow: FlowLike | None = None,
     keep_stages: bool = False,
-    matching: MatchingSettings | None = None,
-    interpolation: InterpolationSettings | None = None,
-    refinement: RefinementSettings | None = None,
     on_stage: Callable[[str, StageCost], None] | None = None,
     per_stage_memory: bool = False,
 ) -> FlowResult:
@@ -107,23 +111,32 @@ def estimate_flow(
     image1, image2
         Paths, or arrays `(H, W)` or `(H, W, 3)` RGB (uint8, uint16, or float in [0, 1]), of one size.
     model
-        A shipped model's name, a weights file, or a network from `load_model`.
+        A shipped model's name, a weights file, `package.module:factory`, a network from `load_model`, any
+        other `Descriptor`, or a patch network `(N, 1, P, P) -> (N, D)` with `patch_size`.
     preset
-        "default", "kitti", "sintel" or "middlebury": settings of interpolation and refinement.
+        "default", "kitti", "sintel" or "middlebury": whose settings are taken.
+    settings
+        Of every stage, in place of the preset's.
     device, precision
-        See `patchbatch.devices`. A network that is handed in stays on its device, and `device` is not used.
+        See `patchbatch.devices`. A model that is handed in stays on its device, and `device` is not used.
     interpolate
         False: stop at the matches; `flow` is then valid at matched pixels only.
     refine
         False: leave the variational step out.
     seed
-        Of the matcher's random search; the same seed gives the same flow on the same machine.
+        Of the matcher's random search, in place of the settings'; the same seed gives the same flow on the
+        same machine.
     edges
-        `(H, W)` float32 in [0, 1], strength of motion borders in image 1; None takes `gradient_edges`.
+        `(H, W)` float32 in [0, 1], strength of motion borders in image 1, or a file that `read_edges` reads;
+        None takes `gradient_edges`.
+    matches
+        Matches to go on from, so that nothing is described or matched: `Matches`, an array `(N, 4)` or
+        `(N, 5)` of x1, y1, x2, y2 and perhaps confidence, or a file that `read_matches` reads. See
+        `given_matches`.
+    initial_flow
+        A dense flow to go on from, `(H, W, 2)` or a file, which is only refined; its confidence is 1.
     keep_stages
         Keep what each stage made, and the descriptors.
-    matching, interpolation, refinement
-        Settings in place of the preset's.
     on_stage
         Called with the name and cost of each stage when it is done.
     per_stage_memory
@@ -136,7 +149,7 @@ def estimate_flow(
     Raises
     ------
     PatchBatchError
-        For files that cannot be read, images of two sizes, and unknown names.
+        For files that cannot be read, images of two sizes, unknown names, and input that does not fit.
 
     Examples
     --------
@@ -146,29 +159,37 @@ def estimate_flow(
     >>> result.flow.shape
     (64, 96, 2)
     """
-    first, second = _load_pair(image1, image2)
-    if preset not in PRESETS:
-        raise PatchBatchError(f"unknown preset {preset!r}; use one of {', '.join(PRESETS)}")
-    net = model if isinstance(model, PatchNet) else load_model(str(model), device)
+    chosen = with_methods(settings or flow_settings(preset), preset, seed=seed)
+    first, second = load_pair(image1, image2)
     meter = Meter(on_stage, per_stage_memory)
-    descriptors: Tensor | None
-    matches, descriptors = _find_matches(first, second, net, precision, _matching(matching, seed), meter)
+    if initial_flow is not None:
+        if matches is not None:
+            raise PatchBatchError(
+                "matches and an initial flow are both given; an initial flow needs no matches"
+            )
+        return _refined_only(initial_flow, first, second, chosen, refine, keep_stages, meter)
+    if matches is not None:
+        found = _Found(given_matches(matches, first.shape[:2]), False, None)
+    else:
+        found = _find_matches(first, second, _descriptor(model, device), precision, chosen.matching, meter)
+    stages: dict[str, Field] = {"matches": sparse_field(found.matches, first.shape[:2])}
+    result, confidence = stages["matches"], _sparse_confidence(found.matches, first.shape[:2])
     if not keep_stages:
-        descriptors = None  # half a gigabyte of a KITTI image, free for the dense stages
-    stages: dict[str, Field] = {"matches": sparse_field(matches, first.shape[:2])}
-    result, confidence = stages["matches"], _sparse_confidence(matches, first.shape[:2])
+        found = replace(
+            found, descriptors=None
+        )  # half a gigabyte of a KITTI image, free for the dense stages
     if interpolate:
+        borders = None if edges is None else given_edges(edges, first.shape[:2])
         with meter.stage("interpolate"):
-            chosen = interpolation or PRESETS[preset].interpolation
-            flow, confidence = _interpolate(matches, first, edges, chosen)
+            flow, confidence = _interpolate(found.matches, first, borders, chosen.interpolation)
         result = stages["interpolated"] = (flow, np.ones(flow.shape[:2], np.bool_))
     if interpolate and refine:
         with meter.stage("refine"):
-            flow = _refine(result[0], first, second, refinement or PRESETS[preset].refinement, confidence)
+            flow = _refine(result[0], first, second, chosen.refinement, confidence)
         result = stages["refined"] = (flow, result[1])
     return FlowResult(
-        *result, confidence, matches, meter.seconds(), meter.costs,
-        stages if keep_stages else {}, descriptors,
+        *result, confidence, found.matches, found.calibrated, meter.seconds(), meter.costs,
+        stages if keep_stages else {}, found.descriptors,
     )  # fmt: skip
 
 
@@ -176,52 +197,72 @@ def estimate_flow(
 _interpolate, _refine = interpolate, refine
 
 
-def _load_pair(image1: ImageLike, image2: ImageLike) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Read and check both images; colour only if both have it."""
-    first, second = _load(image1, "image 1"), _load(image2, "image 2")
-    if first.shape[:2] != second.shape[:2]:
-        raise PatchBatchError(
-            f"{_called(image1, 'image 1')} is {first.shape[1]}x{first.shape[0]} but "
-            f"{_called(image2, 'image 2')} is {second.shape[1]}x{second.shape[0]}; crop or resize one"
-        )
-    if first.ndim == second.ndim:
-        return first, second
-    return to_grey(first), to_grey(second)
+@dataclass(frozen=True)
+class _Found:
+    """Matches, whether their confidence is calibrated, and the descriptors of image 1."""
+
+    matches: Matches
+    calibrated: bool
+    descriptors: Tensor | None
 
 
-def _load(image: ImageLike, name: str) -> NDArray[np.float32]:
-    if not isinstance(image, np.ndarray):
-        return as_float(read_image(image))
-    try:
-        return as_float(image)
-    except PatchBatchError as error:
-        raise PatchBatchError(f"{name}: {error}") from error
+def _descriptor(model: Any, device: str) -> Descriptor:
+    """Return what a caller handed in as a descriptor; names are loaded."""
+    if isinstance(model, str | PathLike):
+        return load_descriptor(model, device)
+    from patchbatch.descriptors.adapters import as_descriptor  # noqa: PLC0415 - seldom needed
+
+    on = (
+        next((one.device for one in model.parameters()), "cpu")
+        if isinstance(model, torch.nn.Module)
+        else "cpu"
+    )
+    return as_descriptor(model, type(model).__name__, on)
 
 
-def _called(image: ImageLike, name: str) -> str:
-    return name if isinstance(image, np.ndarray) else str(image)
-
-
-def _matching(settings: MatchingSettings | None, seed: int) -> MatchingSettings:
-    settings = settings or MatchingSettings()
-    return replace(settings, coarse_to_fine=replace(settings.coarse_to_fine, seed=seed))
+def _refined_only(
+    initial: FlowLike, first: Image, second: Image, settings: FlowSettings, wanted: bool,
+    keep_stages: bool, meter: Meter,
+) -> FlowResult:  # fmt: skip
+    """Refine a flow that a caller brings."""
+    flow = given_flow(initial, first.shape[:2])
+    valid, confidence = np.ones(flow.shape[:2], np.bool_), np.ones(flow.shape[:2], np.float32)
+    stages: dict[str, Field] = {"initial": (flow, valid)}
+    if wanted:
+        with meter.stage("refine"):
+            flow = _refine(flow, first, second, settings.refinement, confidence)
+        stages["refined"] = (flow, valid)
+    none = np.zeros((0, 2), np.float32)
+    return FlowResult(
+        flow, valid, confidence, Matches(none, none, none[:, 0], none[:, 0]), False, meter.seconds(),
+        meter.costs, stages if keep_stages else {},
+    )  # fmt: skip
 
 
 def _find_matches(
-    first: NDArray[np.float32], second: NDArray[np.float32], net: PatchNet, precision: str,
+    first: Image, second: Image, descriptor: Descriptor, precision: str,
     settings: MatchingSettings, meter: Meter,
-) -> tuple[Matches, Tensor]:  # fmt: skip
+) -> _Found:  # fmt: skip
     """Describe both images and match them; the descriptors of the second image end here."""
-    levels = pyramid_levels(first.shape[:2]) if settings.method != "exact" else 1
+    levels = pyramid_levels(first.shape[:2]) if MATCHERS[settings.method].pyramid else 1
+    fitted = settings.confidence or FITTED.get((descriptor.name, settings.method))
+    log.info(
+        "describing by %s: %d numbers a pixel, %d px to each side, %d levels, on %s",
+        descriptor.name, descriptor.dimension, descriptor.reach, levels, descriptor.device,
+    )  # fmt: skip
     with meter.stage("describe") as cost:
         pyramid1, pyramid2 = (
-            describe_pyramid(to_grey(image), net, levels, precision) for image in (first, second)
+            descriptor.describe_pyramid(to_grey(image), levels, precision) for image in (first, second)
         )
-        cost.gflop = 2 * net.flop(first.shape[:2], levels) / 1e9
+        one = descriptor.flop((first.shape[0], first.shape[1]), levels)
+        cost.gflop = None if one is None else 2 * one / 1e9
+    log.info("matching by %s; confidence %s", settings.method, "fitted" if fitted else "not calibrated")
     with meter.stage("match") as cost:
-        matches = match(pyramid1, pyramid2, settings)
-        cost.gflop = product_flop(pyramid1, pyramid2, settings) / 1e9
-    return matches, pyramid1[0]
+        matches = match(pyramid1, pyramid2, replace(settings, confidence=fitted))
+        products = product_flop(pyramid1, pyramid2, settings)
+        cost.gflop = None if products is None else products / 1e9
+    log.info("%d matches are believed", len(matches))
+    return _Found(matches, fitted is not None, pyramid1[0])
 
 
 def pyramid_levels(shape: tuple[int, ...]) -> int:

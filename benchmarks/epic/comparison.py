@@ -16,14 +16,12 @@ from benchmarks.environment import describe_environment
 from benchmarks.metrics import endpoint_error, is_outlier
 from flow.edges.gradient import gradient_edges
 from flow.edges.network import SHIPPED, network_edges
-from flow.interpolation import (
-    InterpolationSettings,
-    interpolate,
-    interpolation_settings,
-)
+from flow.interpolation.settings import InterpolationSettings, interpolation_settings
+from flow.interpolation.stage import interpolate
 from flow.matching.matches import Matches
-from flow.refinement.stage import PRESETS as REFINEMENT
-from flow.refinement.stage import TRUSTING_PRESETS, RefinementSettings, refine
+from flow.refinement.settings import PRESETS as REFINEMENT
+from flow.refinement.settings import TRUSTING_PRESETS, RefinementSettings
+from flow.refinement.stage import refine
 from patchbatch.data.datasets.pairs import Truth, find_all_pairs, load_truth
 from patchbatch.data.images import load_image
 from patchbatch.data.matches_io import read_matches

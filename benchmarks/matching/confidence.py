@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from benchmarks.matching.figures import JudgedPair
-from flow.matching.confidence import ConfidenceWeights, fit_confidence, weighted_confidence
+from flow.matching.confidence import fit_confidence, weighted_confidence
+from flow.matching.settings import ConfidenceWeights
 
 SURE = 0.9
 BINS = 10

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.metrics import endpoint_error
-from flow.matching import DenseMatches, MatchingSettings, two_way_error
 from flow.matching.confidence import confidence_features
+from flow.matching.filtering import two_way_error
+from flow.matching.seeds import DenseMatches
+from flow.matching.settings import MatchingSettings
 from flow.matching.stage import judge
 from patchbatch.data.datasets.pairs import Truth
 

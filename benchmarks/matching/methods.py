@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flow.matching import DenseMatches, ExactSettings, MatchingSettings, SeedField, nearest_neighbours
+from flow.matching.exact.search import nearest_neighbours
 from flow.matching.patch_match import KITTI, SINTEL, converging, patchmatch
-from flow.matching.seeds import seed_grid
+from flow.matching.seeds import DenseMatches, SeedField, seed_grid
+from flow.matching.settings import ExactSettings, MatchingSettings
 from flow.matching.stage import match_both_ways
 from patchbatch.errors import PatchBatchError
 

@@ -25,7 +25,7 @@ from benchmarks.matching.figures import (
 )
 from benchmarks.matching.methods import search_of
 from benchmarks.matching.subpixel import subpixel_rows
-from flow.matching import MatchingSettings
+from flow.matching.settings import MatchingSettings
 from flow.pipeline import pyramid_levels
 from patchbatch.data.datasets.pairs import FlowPair, load_truth
 from patchbatch.data.images import load_image, to_grey

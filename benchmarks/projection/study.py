@@ -16,7 +16,7 @@ from benchmarks.descriptors.metrics import RAW_ERROR_PX, Samples, draw_samples
 from benchmarks.descriptors.rows import DescriptorBenchmark, find_datasets
 from benchmarks.environment import describe_environment
 from benchmarks.metrics import endpoint_error
-from flow.matching import nearest_neighbours
+from flow.matching.exact.search import nearest_neighbours
 from patchbatch.data.datasets.pairs import FlowPair, load_truth
 from patchbatch.data.images import load_image, to_grey
 from patchbatch.descriptors.description import describe_points

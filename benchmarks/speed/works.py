@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from flow.interpolation import interpolate
-from flow.matching import Matches, match
+from flow.interpolation.stage import interpolate
 from flow.matching.exact.search import nearest_neighbours
+from flow.matching.matches import Matches
+from flow.matching.stage import match
 from flow.pipeline import estimate_flow, pyramid_levels
 from flow.refinement.stage import refine
 from flow.synthetic import demo_scene

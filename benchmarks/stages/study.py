@@ -19,8 +19,8 @@ from benchmarks.metrics import Tally, score, summarise
 from benchmarks.stages.variants import DEFAULT, SUBSTITUTES, WRONG_PX, Variant, error_px, variants_of
 from flow.edges.gradient import gradient_edges
 from flow.edges.network import network_edges
-from flow.interpolation import interpolate
-from flow.matching import Matches
+from flow.interpolation.stage import interpolate
+from flow.matching.matches import Matches
 from flow.pipeline import PRESETS, estimate_flow
 from flow.refinement.stage import refine
 from patchbatch.data.datasets.pairs import FlowPair, Truth, load_truth

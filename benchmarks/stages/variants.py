@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from flow.interpolation import ROBUST_PRESETS, InterpolationSettings
-from flow.interpolation.settings import ESTIMATORS
-from flow.matching import Matches, MatchingSettings
+from flow.interpolation.settings import ESTIMATORS, ROBUST_PRESETS, InterpolationSettings
+from flow.matching.matches import Matches
 from flow.matching.seeds import seed_grid
+from flow.matching.settings import MatchingSettings
 from flow.pipeline import Preset
-from flow.refinement.stage import PRESETS as EPICFLOW_REFINEMENT
-from flow.refinement.stage import RefinementSettings
+from flow.refinement.settings import PRESETS as EPICFLOW_REFINEMENT
+from flow.refinement.settings import RefinementSettings
 from patchbatch.data.datasets.pairs import Truth
 
 DEFAULT = "default"

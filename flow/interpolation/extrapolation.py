@@ -13,7 +13,8 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from flow.interpolation.estimators import kernel_weights, robust_affine
+from flow.interpolation.estimators.robust import robust_affine
+from flow.interpolation.estimators.weights import kernel_weights
 from flow.interpolation.geodesic import distance_transform
 from flow.interpolation.neighbours import cell_graph, nearest_on_graph
 from flow.interpolation.pruning import best_of_each, seed_pixels

@@ -13,7 +13,8 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from flow.edges.gradient import saliency
-from flow.interpolation.estimators import kernel_weights, nadaraya_watson
+from flow.interpolation.estimators.least_squares import nadaraya_watson
+from flow.interpolation.estimators.weights import kernel_weights
 from flow.interpolation.geodesic import distance_transform
 from flow.interpolation.neighbours import cell_graph, nearest_on_graph
 from flow.interpolation.settings import InterpolationSettings

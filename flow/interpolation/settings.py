@@ -1,4 +1,4 @@
-"""What can be chosen about the interpolation, and what the choices are called."""
+"""What can be chosen about the interpolation, and what the choices are called; nothing here needs torch."""
 
 from __future__ import annotations
 
@@ -6,72 +6,69 @@ import math
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from flow.interpolation.table import ESTIMATORS
 from patchbatch.errors import PatchBatchError
-
-ESTIMATORS = ("affine", "nadaraya-watson", "robust")
+from patchbatch.settings import Settings, setting
+from patchbatch.tables import unknown
 
 
 @dataclass(frozen=True)
-class InterpolationSettings:
+class InterpolationSettings(Settings):
     """How far a match speaks, and which matches are believed.
 
     The defaults are those of EpicFlow without a preset. Distances are geodesic: the sum of edge strength plus
     `cost_floor` over the pixels of a path.
+
+    Attributes
+    ----------
+    neighbours
+        Matches per local fit, itself included; more are smoother and slower.
+    kernel_decay
+        Per unit of geodesic distance; higher lets edges cut harder, 0 ignores distance.
+    prefilter_neighbours
+        Other matches that judge each match beforehand; 0 is off.
+    consistency_px
+        Distance from the judges' mean at which a match is dropped; infinite is off.
+    saliency
+        Matches on flatter spots are dropped; 0 is off.
+    smallest_island
+        Matches that must agree in one piece to be kept; 1 is off.
+    island_tolerance_px
+        By how much matches of touching cells may differ in one island.
+    cost_floor
+        Cost of a pixel without edge; higher prefers close matches in flat areas.
+    estimator
+        A name of `flow.interpolation.table.ESTIMATORS`.
+    truncation_px
+        Distance off a robust model at which a neighbour counts as wrong; lower bears more wrong ones.
+    confidence_power
+        Of a match's confidence, its weight in the fits; 0 weighs all the same.
+    range_margin_px
+        By how much the flow may leave the range of its neighbours' vectors; infinite is off.
+    extrapolation_px
+        Distance from the match at which the local model has given way to the region's; infinite is off.
+    motion_edges
+        Share of edges that a second pass drops where the first moves smoothly; 0 is off.
     """
 
-    neighbours: int = 100  # matches per local fit, itself included; more are smoother and slower
-    kernel_decay: float = (
-        0.8  # per unit of geodesic distance; higher lets edges cut harder, 0 ignores distance
-    )
-    prefilter_neighbours: int = 25  # other matches that judge each match beforehand; 0 is off
-    consistency_px: float = 5.0  # px from the judges' mean at which a match is dropped; infinite is off
-    saliency: float = 0.045  # Lab units per px, matches on flatter spots are dropped; 0 is off
-    smallest_island: int = 1  # matches that must agree in one piece to be kept; 1 is off
-    island_tolerance_px: float = 3.0  # px by which matches of touching cells may differ in one island
-    cost_floor: float = (
-        0.001  # cost of a pixel without edge, above 0; higher prefers close matches in flat areas
-    )
-    estimator: str = "affine"  # or "robust" (bears more wrong matches, slower), "nadaraya-watson" (no slopes)
-    truncation_px: float = 3.0  # px off a robust model at which a neighbour counts as wrong; lower bears more
-    confidence_power: float = 0.0  # of a match's confidence, its weight in the fits; 0 weighs all the same
-    range_margin_px: float = (
-        math.inf
-    )  # px that the flow may leave the range of its neighbours' vectors; infinite is off
-    extrapolation_px: float = (
-        math.inf
-    )  # px from the match at which the local model has given way to the region's; infinite is off
-
-    motion_edges: float = 0.0  # share of edges a second pass drops where the first moves smoothly; 0: off
+    neighbours: int = setting(100, least=1)
+    kernel_decay: float = setting(0.8, least=0)
+    prefilter_neighbours: int = setting(25, least=0)
+    consistency_px: float = setting(5.0, least=0, infinite=True, unit="px")
+    saliency: float = setting(0.045, least=0, unit="Lab units per px")
+    smallest_island: int = setting(1, least=1)
+    island_tolerance_px: float = setting(3.0, least=0, infinite=True, unit="px")
+    cost_floor: float = setting(0.001, above=0)
+    estimator: str = setting("affine")
+    truncation_px: float = setting(3.0, above=0, infinite=True, unit="px")
+    confidence_power: float = setting(0.0, least=0)
+    range_margin_px: float = setting(math.inf, least=0, infinite=True, unit="px")
+    extrapolation_px: float = setting(math.inf, above=0, infinite=True, unit="px")
+    motion_edges: float = setting(0.0, least=0, most=1)
 
     def __post_init__(self) -> None:
-        if self.estimator not in ESTIMATORS:
-            raise PatchBatchError(
-                f"no estimator is called {self.estimator!r}; use one of {', '.join(ESTIMATORS)}"
-            )
-        for name in ("neighbours", "smallest_island"):
-            if getattr(self, name) < 1:
-                raise PatchBatchError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if not (math.isfinite(self.cost_floor) and self.cost_floor > 0):
-            raise PatchBatchError(f"cost_floor is {self.cost_floor}; it must be above 0")
-        for name in ("extrapolation_px", "truncation_px"):
-            if not getattr(self, name) > 0:
-                raise PatchBatchError(f"{name} is {getattr(self, name)}; it must be above 0")
-        if not 0 <= self.motion_edges <= 1:
-            raise PatchBatchError(f"motion_edges is {self.motion_edges}; it must be from 0 to 1")
-        for name in _NOT_NEGATIVE:
-            if not getattr(self, name) >= 0:
-                raise PatchBatchError(f"{name} is {getattr(self, name)}; it must be 0 or more")
-
-
-_NOT_NEGATIVE = (
-    "kernel_decay",
-    "prefilter_neighbours",
-    "consistency_px",
-    "saliency",
-    "island_tolerance_px",
-    "confidence_power",
-    "range_margin_px",
-)
+        super().__post_init__()
+        ESTIMATORS[self.estimator]  # refuses an unknown one
 
 
 _ROBUST = InterpolationSettings(
@@ -123,7 +120,8 @@ def interpolation_settings(estimator: str, preset: str) -> InterpolationSettings
     Parameters
     ----------
     estimator
-        `"robust"` comes with the project's settings, `"affine"` and `"nadaraya-watson"` with EpicFlow's.
+        A name of `ESTIMATORS`: `"robust"` comes with the project's settings, `"affine"` and
+        `"nadaraya-watson"` with EpicFlow's.
     preset
         `"default"`, `"kitti"`, `"sintel"` or `"middlebury"`.
 
@@ -138,5 +136,6 @@ def interpolation_settings(estimator: str, preset: str) -> InterpolationSettings
     65
     """
     if preset not in PRESETS:
-        raise PatchBatchError(f"no preset is called {preset!r}; use one of {', '.join(PRESETS)}")
-    return replace((ROBUST_PRESETS if estimator == "robust" else PRESETS)[preset], estimator=estimator)
+        raise PatchBatchError(unknown("preset", preset, PRESETS))
+    presets = PRESETS if ESTIMATORS[estimator].epicflow else ROBUST_PRESETS
+    return replace(presets[preset], estimator=estimator)

@@ -10,12 +10,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from flow.edges.gradient import gradient_edges
-from flow.interpolation.estimators import (
-    kernel_weights,
-    locally_weighted_affine,
-    nadaraya_watson,
-    robust_affine,
-)
+from flow.interpolation.estimators.weights import kernel_weights
 from flow.interpolation.extrapolation import blend_regional_motion
 from flow.interpolation.geodesic import distance_transform
 from flow.interpolation.neighbours import cell_graph, nearest_on_graph
@@ -29,6 +24,7 @@ from flow.interpolation.pruning import (
 )
 from flow.interpolation.settings import InterpolationSettings
 from flow.interpolation.support import neighbour_support
+from flow.interpolation.table import ESTIMATORS
 from flow.matching.matches import Matches
 from patchbatch.errors import PatchBatchError
 
@@ -150,27 +146,13 @@ def _dense(
     )
     trust = np.maximum(matches.confidence, np.float32(_LEAST_TRUST)) ** np.float32(settings.confidence_power)
     weights = kernel_weights(index, path, a, trust)
-    models = _fitted(points, vectors, index, weights, settings)
+    models = ESTIMATORS[settings.estimator].load()(points, vectors, index, weights, settings)
     support, bounds = neighbour_support(points, vectors, matches.confidence, index, weights, models)
     bounds += np.array([-settings.range_margin_px, settings.range_margin_px], np.float32)
     flow, confidence = np.empty((*cost.shape, 2), np.float32), np.empty(cost.shape, np.float32)
     _read_out(distance - cost, label, points, models, bounds, support, a, flow, confidence)
     blend_regional_motion(flow, matches, models, support, bounds, label, cost, settings.extrapolation_px)
     return flow, confidence
-
-
-def _fitted(
-    points: NDArray[np.float32],
-    vectors: NDArray[np.float32],
-    index: NDArray[np.int32],
-    weights: NDArray[np.float32],
-    settings: InterpolationSettings,
-) -> NDArray[np.float64]:
-    """Return the local models `(N, 2, 3)` of the estimator asked for."""
-    if settings.estimator == "robust":
-        return robust_affine(points, vectors, index, weights, settings.truncation_px)
-    least_squares = {"affine": locally_weighted_affine, "nadaraya-watson": nadaraya_watson}
-    return least_squares[settings.estimator](points, vectors, index, weights)
 
 
 @njit(cache=True, nogil=True, parallel=True)

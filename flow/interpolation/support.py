@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from flow.interpolation.estimators import residual_px
+from flow.interpolation.estimators.robust import residual_px
 
 # A neighbour this far from the model counts half. About the error of an integer match plus the bend of a
 # surface.

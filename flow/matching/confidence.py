@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping
+from dataclasses import astuple
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flow.matching.settings import ConfidenceWeights
 from patchbatch.errors import PatchBatchError
 
 NO_RIVAL = 1.0  # the lead of a match whose search met no rival: as clear as can be
@@ -20,30 +23,17 @@ NEWTON_STEPS = 50
 RIDGE = 1e-3  # of a seed: holds the weights where matches are all right or all wrong
 
 
-@dataclass(frozen=True)
-class ConfidenceWeights:
-    """Weights of the logistic function, see `confidence_features`.
-
-    Attributes
-    ----------
-    bias
-        Log odds of a match whose features are all 0.
-    lead, error, cost
-        Log odds for one unit of each feature.
-    """
-
-    bias: float
-    lead: float
-    error: float
-    cost: float
-
-
 # Logistic regression of "within 3 px of the truth", every pair weighing the same, on the seeds with ground
 # truth of 15 pairs: six of KITTI 2015, one of KITTI 2012, two of Sintel in both renderings, two each of
 # Middlebury and FlyingChairs. Descriptors of the model `compact`, default coarse-to-fine search. Fitted on
 # every second pair only, it ranks the seeds of the others with an area under the ROC curve of 0.95, and
 # of those it rates above 0.9 (75 %), 97.9 % are right.
 WEIGHTS = ConfidenceWeights(bias=4.09, lead=1.05, error=-2.11, cost=-1.49)
+
+# By model and matcher. What is not here is not calibrated, and is served by `WEIGHTS`.
+FITTED: Mapping[tuple[str, str], ConfidenceWeights] = MappingProxyType(
+    {("compact", "coarse-to-fine"): WEIGHTS}
+)
 
 
 def match_confidence(

@@ -7,49 +7,14 @@ few steps instead of one pixel after another; then it tries random places around
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
 from flow.matching.exact.search import NearestNeighbours, check_pair
 from flow.matching.patch_match import random_displacements, start_matches
 from flow.matching.seeds import EIGHT_NEIGHBOURS
-from patchbatch.errors import PatchBatchError
+from flow.matching.settings import JumpFloodingSettings
 
 GATHERED_AT_ONCE = 1 << 22  # numbers of descriptors: 16 MB in float32, a few of which live at once
-
-
-@dataclass(frozen=True)
-class JumpFloodingSettings:
-    """Settings of jump flooding; the defaults come near the exact answer.
-
-    Attributes
-    ----------
-    rounds
-        Times through all jumps; time rises with it.
-    first_jump
-        Distance of the farthest pixels asked in a round; the next ones are half as far, down to 1.
-    search_radius
-        Largest random step from the best match, halved down to 1 px; None takes the larger side of the
-        other image, below 1 there is no random search.
-    start_x, start_y
-        Largest random displacement at the start; None for anywhere in the other image.
-    seed
-        Of the random start and search; the same seed gives the same matches on the same device.
-    """
-
-    rounds: int = 8
-    first_jump: int = 8  # px
-    search_radius: float | None = None  # px
-    start_x: int | None = None  # px
-    start_y: int | None = None  # px
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("rounds", "first_jump", "search_radius", "start_x", "start_y", "seed"):
-            value = getattr(self, name)
-            if value is not None and not value >= 0:
-                raise PatchBatchError(f"{name} is {value}; give 0 or more")
 
 
 def jump_flooding(

@@ -7,7 +7,6 @@ and spread. `flow.matching.jump_flood` is the form for parallel machines.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,48 +15,16 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from flow.matching.exact.search import NearestNeighbours, check_pair
+from flow.matching.settings import PatchMatchSettings
 from flow.matching.stored import number, shared_array
 from patchbatch.errors import PatchBatchError
 
 EXIT_AFTER = 32  # numbers of a descriptor between two looks at whether the sum is too large already
 
 
-@dataclass(frozen=True)
-class PatchMatchSettings:
-    """Settings of PatchMatch; the defaults are the paper's for KITTI.
-
-    Attributes
-    ----------
-    passes
-        Times that every pixel is visited; each is a chance for good matches to spread, back and forth.
-    search_radius
-        Largest random step from the best match; halved after each try while it is at least 1 px. Below
-        1 there is no random search.
-    start_x, start_y
-        Largest random displacement at the start, along and across rows; the image's size for no limit.
-    seed
-        Of the random start and search; the same seed gives the same matches.
-    """
-
-    passes: int = 2
-    search_radius: float = 5.0  # px
-    start_x: int = 500  # px
-    start_y: int = 10  # px
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("passes", "search_radius", "start_x", "start_y", "seed"):
-            if not getattr(self, name) >= 0:
-                raise PatchBatchError(f"{name} is {getattr(self, name)}; give 0 or more")
-
-
-KITTI = PatchMatchSettings()
-SINTEL = PatchMatchSettings(search_radius=20.0, start_x=10)
-
-
-def converging(height: int, width: int, passes: int = 10, seed: int = 0) -> PatchMatchSettings:
-    """Return settings that search the whole image of that size, slower and near the exact answer."""
-    return PatchMatchSettings(passes, float(max(height, width)), width, height, seed)
+KITTI = PatchMatchSettings(passes=2, search_radius=5.0, start_x=500, start_y=10)
+SINTEL = PatchMatchSettings(passes=2, search_radius=20.0, start_x=10, start_y=10)
+"""The paper's settings."""
 
 
 def patchmatch(
@@ -92,15 +59,17 @@ def patchmatch(
         )
     stored = shared_array(descriptors1), shared_array(descriptors2)
     height1, width1, height2, width2 = (*stored[0].shape[:2], *stored[1].shape[:2])
-    start = random_displacements(
-        (max(height1, height2), max(width1, width2)), settings.start_x, settings.start_y, settings.seed
-    )
+    size = max(height1, height2), max(width1, width2)
+    start_x = size[1] if settings.start_x is None else settings.start_x
+    start_y = size[0] if settings.start_y is None else settings.start_y
+    radius = float(max(size)) if settings.search_radius is None else settings.search_radius
+    start = random_displacements(size, start_x, start_y, settings.seed)
     matches = (
         start_matches(start, (height1, width1), (height2, width2)),
         start_matches(start, (height2, width2), (height1, width1)),
     )
     costs = np.empty((height1, width1), np.float32), np.empty((height2, width2), np.float32)
-    _search_both_ways(stored, matches, costs, settings.passes, settings.search_radius, settings.seed)
+    _search_both_ways(stored, matches, costs, settings.passes, radius, settings.seed)
     return NearestNeighbours(
         matches[0][..., 1] * width2 + matches[0][..., 0],
         costs[0],

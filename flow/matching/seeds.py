@@ -41,6 +41,14 @@ class SeedField:
         return self.cost.shape[0], self.cost.shape[1]
 
 
+@dataclass(frozen=True)
+class DenseMatches:
+    """Both directions of matching: `forward` has the seeds of image 1, `backward` those of image 2."""
+
+    forward: SeedField
+    backward: SeedField
+
+
 def seed_axis(length: int, step: int) -> NDArray[np.int32]:
     """Return the seed coordinates along an axis of `length` pixels: each amid a cell of `step` pixels.
 

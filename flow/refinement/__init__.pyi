@@ -1,4 +1,5 @@
-from .stage import PRESETS as PRESETS
-from .stage import TRUSTING_PRESETS as TRUSTING_PRESETS
-from .stage import RefinementSettings as RefinementSettings
+from .settings import PRESETS as PRESETS
+from .settings import TRUSTING_PRESETS as TRUSTING_PRESETS
+from .settings import RefinementSettings as RefinementSettings
 from .stage import refine as refine
+from .table import REFINEMENTS as REFINEMENTS

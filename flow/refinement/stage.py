@@ -17,78 +17,18 @@ only takes their data term away.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
-from types import MappingProxyType
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from flow.refinement.settings import RefinementSettings
+from flow.refinement.table import REFINEMENTS
 from flow.refinement.variational import data_term, diffusivities, edge_weight, increment_of, prepared
 from patchbatch.data.images import to_grey
 from patchbatch.errors import PatchBatchError
 
-METHODS = ("variational", "opencv")
 # Half the width, in confidence, of the passage from "left alone" to "refined".
 _TRUST_RAMP = 0.1
-
-
-@dataclass(frozen=True)
-class RefinementSettings:
-    """How far and how smoothly the flow follows the images.
-
-    The defaults are EpicFlow's. Every preset leaves brightness constancy out (`delta` 0).
-    """
-
-    outer_iterations: int = 5  # warps of image 2; more follow the images further, 0 returns the flow as it is
-    alpha: float = 1.0  # weight of smoothness; higher is smoother
-    gamma: float = 0.71  # weight of gradient constancy; 0 is off
-    delta: float = 0.0  # weight of brightness constancy; 0 is off
-    sigma: float = 1.0  # px, Gaussian smoothing of both images first; 0 is off
-    sweeps: int = 30  # relaxation sweeps per warp; more solve the linear system further
-    omega: float = 1.9  # over-relaxation, above 0 and below 2; 1 is plain Gauss-Seidel
-    data_trust: float = 0.0  # confidence in [0, 1] below which a pixel's data do not count; 0 is off
-    trust: float = 0.0  # confidence in [0, 1] below which a pixel is left as it is; 0 is off
-    method: str = "variational"  # or "opencv": cv2.VariationalRefinement, its own energy and weights, quicker
-
-    def __post_init__(self) -> None:
-        for name in ("outer_iterations", "alpha", "gamma", "delta", "sigma", "sweeps"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise PatchBatchError(f"{name} is {value}; it must be 0 or more")
-        for name in ("data_trust", "trust"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise PatchBatchError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
-        if not 0 < self.omega < 2:
-            raise PatchBatchError(f"omega is {self.omega}; relaxation converges only between 0 and 2")
-        if self.method not in METHODS:
-            raise PatchBatchError(f"no refinement is called {self.method!r}; use one of {', '.join(METHODS)}")
-
-
-PRESETS = MappingProxyType(
-    {
-        "default": RefinementSettings(),
-        "sintel": RefinementSettings(gamma=0.72, sigma=1.1),
-        "kitti": RefinementSettings(outer_iterations=2, gamma=0.77, sigma=1.7),
-        "middlebury": RefinementSettings(outer_iterations=25, gamma=0.72, sigma=1.1),
-    }
-)
-"""Settings that the authors of EpicFlow used on each data set; `default` fits none in particular."""
-
-TRUSTING_PRESETS = MappingProxyType(
-    {
-        "default": replace(PRESETS["sintel"], trust=0.5),
-        "sintel": PRESETS["sintel"],
-        "kitti": RefinementSettings(method="opencv"),
-        "middlebury": PRESETS["middlebury"],
-    }
-)
-"""Ours, chosen on the validation pairs (docs/interpolation.md).
-
-EpicFlow's own makes outliers on KITTI, where the smoothness bends the road and the data term is weak;
-OpenCV's does not. For images of no known kind the flow is left alone where no match is near.
-"""
 
 
 def refine(
@@ -134,8 +74,9 @@ def refine(
     settings = settings or RefinementSettings()
     _check(flow, image1, image2, confidence)
     trusted = np.ones(flow.shape[:2], np.float32) if confidence is None else confidence
-    step = _refined_by_opencv if settings.method == "opencv" else _refined
-    return step(flow, image1, image2, trusted, settings)
+    step = REFINEMENTS[settings.method].load()
+    refined: NDArray[np.float32] = step(flow, image1, image2, trusted, settings)
+    return refined
 
 
 def _check(
@@ -164,7 +105,7 @@ def _share(confidence: NDArray[np.float32], trust: float) -> NDArray[np.float32]
     return np.asarray(ramp[..., None], np.float32)
 
 
-def _refined(
+def refine_variationally(
     flow: NDArray[np.float32],
     image1: NDArray[np.float32],
     image2: NDArray[np.float32],
@@ -183,7 +124,7 @@ def _refined(
     return refined
 
 
-def _refined_by_opencv(
+def refine_by_opencv(
     flow: NDArray[np.float32],
     image1: NDArray[np.float32],
     image2: NDArray[np.float32],

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from flow.matching_cost import product_flop
 
 from flow.cost import Meter
-from flow.matching import ExactSettings, MatchingSettings, SemiGlobalSettings
 from flow.matching.seeds import seed_axis
-from flow.matching_cost import product_flop
+from flow.matching.settings import ExactSettings, MatchingSettings, SemiGlobalSettings
 
 
 def test_stages_are_timed_in_order_and_summed():

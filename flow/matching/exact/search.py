@@ -19,44 +19,11 @@ from flow.matching.exact.running_best import search_in_torch
 from flow.matching.exact.sweep import search_on_cpu
 from flow.matching.exact.tiles import Rectangle
 from flow.matching.seeds import seed_axis
+from flow.matching.settings import ExactSettings
 from patchbatch.devices import resolve_precision
 from patchbatch.errors import PatchBatchError
 
 LEAST_WORK_MB = 32.0
-
-
-@dataclass(frozen=True)
-class ExactSettings:
-    """Settings of the exact search.
-
-    Attributes
-    ----------
-    window
-        Pixels on both axes between a point and the farthest match it may have; None searches everywhere.
-        Time falls with its square.
-    step
-        Pixels between the points of image 1 that are matched, the grid of `flow.matching.seeds`; 1 takes
-        every pixel, time falls with its square. Image 2 is always whole.
-    precision
-        Type of the products, "auto", "float32", "bfloat16" or "float16" (see `patchbatch.devices`). The
-        answer is that of float32 either way.
-    memory_mb
-        MB that the search may take beyond the descriptors, its answer (8 bytes a pixel) included. It always
-        takes at least `LEAST_WORK_MB` to work with.
-    """
-
-    window: int | None = None  # px, None: everywhere
-    step: int = 1  # px
-    precision: str = "auto"
-    memory_mb: float = 256.0  # MB
-
-    def __post_init__(self) -> None:
-        if self.window is not None and self.window < 0:
-            raise PatchBatchError(f"window is {self.window} px; give 0 or more, or None for a global search")
-        if self.step < 1:
-            raise PatchBatchError(f"step is {self.step} px; give 1 or more")
-        if not self.memory_mb > 0:
-            raise PatchBatchError(f"memory_mb is {self.memory_mb}; give a number above 0")
 
 
 @dataclass(frozen=True)

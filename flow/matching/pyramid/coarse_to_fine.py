@@ -10,7 +10,6 @@ thin or fast and loses on the coarse levels can still win on the fine ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,75 +17,9 @@ import torch
 from flow.matching.pyramid.candidates import vectors_nearby
 from flow.matching.pyramid.levels import Hypotheses, Level, agreed, check_pyramids, square
 from flow.matching.pyramid.top_level import search_everywhere
-from flow.matching.seeds import EIGHT_NEIGHBOURS, SeedField, seed_grid
+from flow.matching.seeds import EIGHT_NEIGHBOURS, DenseMatches, SeedField, seed_grid
+from flow.matching.settings import CoarseToFineSettings
 from flow.matching.subpixel import subpixel_offsets
-from patchbatch.errors import PatchBatchError
-
-
-@dataclass(frozen=True)
-class CoarseToFineSettings:
-    """Settings of the coarse-to-fine search.
-
-    Attributes
-    ----------
-    step
-        Pixels of the full image between seeds; time falls with its square.
-    hypotheses
-        Distinct vectors that a seed carries from level to level; 1 is plain coarse-to-fine matching.
-    separation
-        Vectors closer than this on both axes are one hypothesis.
-    strides
-        One pass on every level for each: how far away the eight seeds are whose vectors are tried.
-    search_radii
-        In each pass, one random offset to the best vector for each radius; empty for no random search.
-    smoothness
-        Price of one px of difference between seeds next to each other, in median costs. It decides which
-        of its hypotheses a seed believes; 0 leaves that to the cost alone.
-    smoothness_limit
-        Difference beyond which the price rises no more.
-    smoothness_rounds
-        How far, in seeds, the neighbourhood reaches that has a say.
-    local_radius
-        Radius of the full search at the end, around the best vector on the finest level; 0 for none.
-    rival_distance
-        A match at least this far from the best one, on either axis, counts as its rival.
-    top_megabytes
-        MB that one block of distances at the top level may take.
-    seed
-        Of the random search; the same seed gives the same matches.
-    """
-
-    step: int = 3  # px
-    hypotheses: int = 3
-    separation: int = 1  # px of the level
-    strides: tuple[int, ...] = (1, 2, 1)  # seeds
-    search_radii: tuple[int, ...] = (4, 2, 1)  # px of the level
-    smoothness: float = 0.1  # median costs per px of the level
-    smoothness_limit: float = 10.0  # px of the level
-    smoothness_rounds: int = 5
-    local_radius: int = 1  # px
-    rival_distance: int = 4  # px
-    top_megabytes: float = 4.0  # MB
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("step", "hypotheses", "separation", "rival_distance", "top_megabytes"):
-            if not getattr(self, name) > 0:
-                raise PatchBatchError(f"{name} is {getattr(self, name)}; give a number above 0")
-        for name in ("smoothness", "smoothness_limit", "smoothness_rounds", "local_radius", "seed"):
-            if not getattr(self, name) >= 0:
-                raise PatchBatchError(f"{name} is {getattr(self, name)}; give 0 or more")
-        for name in ("strides", "search_radii"):
-            if any(value <= 0 for value in getattr(self, name)):
-                raise PatchBatchError(f"{name} is {getattr(self, name)}; give numbers above 0")
-
-
-@dataclass(frozen=True)
-class DenseMatches:
-    """Both directions of matching: `forward` has the seeds of image 1, `backward` those of image 2."""
-
-    forward: SeedField
-    backward: SeedField
 
 
 def match_pyramids(

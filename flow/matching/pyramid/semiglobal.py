@@ -15,7 +15,6 @@ Memory beyond the descriptors: three bytes a label of the volume (`volume_mb` bo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,101 +22,19 @@ from numpy.typing import NDArray
 
 from flow.matching.costs import keep_distinct
 from flow.matching.pyramid.aggregation import (
-    DIRECTIONS,
     VACANT,
     aggregate_lists,
     aggregate_volume,
     lowest_labels,
 )
-from flow.matching.pyramid.coarse_to_fine import DenseMatches
 from flow.matching.pyramid.levels import Hypotheses, Level, agreed, check_pyramids, square
 from flow.matching.pyramid.volume import MEDIAN, cost_volume, median_lowest_cost
-from flow.matching.seeds import SeedField, neighbour_indices, seed_grid
+from flow.matching.seeds import DenseMatches, SeedField, neighbour_indices, seed_grid
+from flow.matching.settings import SemiGlobalSettings
 from flow.matching.subpixel import subpixel_offsets
 from patchbatch.errors import PatchBatchError
 
-NOT_NEGATIVE = (
-    "grid_level",
-    "list_radius",
-    "search_radius",
-    "smoothness",
-    "smoothness_limit",
-    "smoothness_rounds",
-)
 BESIDE = (1, 3, 4, 6)  # of the eight neighbours: above, left, right, below
-
-
-@dataclass(frozen=True)
-class SemiGlobalSettings:
-    """Settings of the semi-global search.
-
-    Attributes
-    ----------
-    step
-        Pixels of the full image between seeds.
-    max_motion
-        Pixels of the full image, on each axis, that the volume reaches.
-    grid_level
-        Finest level that is aggregated: 1, 2, 3 for a half, a quarter, an eighth of the image. Finer sees
-        thinner things and takes four times as long a level.
-    directions
-        Of the aggregation: 4, or 8 for twice the time and fewer streaks.
-    small_penalty, large_penalty
-        Price of a step to a label beside, and highest price of a change, in median costs; more is smoother.
-    labels
-        In the lists of the levels below the volume; time grows with the square.
-    list_radius
-        Of the square around each vector from above that the lists are filled from, px of the level.
-    hypotheses
-        Distinct vectors that go on from level to level.
-    search_radius
-        Of the exact search in the full image, px.
-    strides
-        One more pass over the seeds for each: how far away the eight seeds are whose vectors are tried.
-    smoothness, smoothness_limit, smoothness_rounds
-        Of the choice among the last hypotheses, see `CoarseToFineSettings`.
-    rival_distance
-        A match at least this far from the best one, on either axis, counts as its rival.
-    volume_mb
-        MB that the volume and its sums may take.
-    """
-
-    step: int = 3  # px
-    max_motion: int = 256  # px
-    grid_level: int = 2
-    directions: int = 8
-    small_penalty: float = 0.1  # median costs
-    large_penalty: float = 1.0  # median costs
-    labels: int = 24
-    list_radius: int = 2  # px of the level
-    hypotheses: int = 3
-    search_radius: int = 4  # px
-    strides: tuple[int, ...] = (1, 2)  # seeds
-    smoothness: float = 0.1  # median costs per px
-    smoothness_limit: float = 10.0  # px
-    smoothness_rounds: int = 5  # seeds
-    rival_distance: int = 4  # px
-    volume_mb: float = 512.0  # MB
-
-    def __post_init__(self) -> None:
-        for name in ("step", "max_motion", "labels", "hypotheses", "rival_distance", "volume_mb"):
-            if not getattr(self, name) > 0:
-                raise PatchBatchError(f"{name} is {getattr(self, name)}; give a number above 0")
-        for name in NOT_NEGATIVE:
-            if not getattr(self, name) >= 0:
-                raise PatchBatchError(f"{name} is {getattr(self, name)}; give 0 or more")
-        if any(stride <= 0 for stride in self.strides):
-            raise PatchBatchError(f"strides is {self.strides}; give numbers above 0")
-        if self.directions not in (4, len(DIRECTIONS)):
-            raise PatchBatchError(f"directions is {self.directions}; give 4 or 8")
-        if not 0 <= self.small_penalty <= self.large_penalty <= MOST_PENALTY:
-            raise PatchBatchError(
-                f"penalties are {self.small_penalty} and {self.large_penalty}; give 0 <= small <= large <= "
-                f"{MOST_PENALTY:g}"
-            )
-
-
-MOST_PENALTY = 200.0  # median costs; what the sums of eight directions have room for in 16 bits
 
 
 def match_semiglobal(

@@ -8,7 +8,8 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.epic import comparison as epic
-from flow.interpolation import PRESETS, interpolate
+from flow.interpolation.settings import PRESETS
+from flow.interpolation.stage import interpolate
 from patchbatch.data.formats import write_flow
 
 SHAPE = (40, 60)

@@ -22,9 +22,8 @@ from benchmarks.matching.figures import (
 from benchmarks.matching.methods import SEARCHES, search_of
 from benchmarks.matching.study import MatchingBenchmark
 from benchmarks.matching.subpixel import subpixel_rows
-from flow.matching import DenseMatches, SeedField
 from flow.matching.confidence import WEIGHTS, weighted_confidence
-from flow.matching.seeds import seed_grid
+from flow.matching.seeds import DenseMatches, SeedField, seed_grid
 from flow.synthetic import demo_scene
 from patchbatch.data.datasets.pairs import Truth
 from patchbatch.data.formats import write_flow

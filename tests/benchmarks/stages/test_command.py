@@ -11,7 +11,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.stages.variants import SUBSTITUTES, error_px, true_matches, variants_of
 from flow.edges.network import EdgeNetwork, save_edge_network
-from flow.matching import Matches
+from flow.matching.matches import Matches
 from flow.pipeline import PRESETS
 from flow.synthetic import demo_scene
 from patchbatch.data.datasets.pairs import Truth

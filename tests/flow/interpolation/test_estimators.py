@@ -3,12 +3,10 @@
 import numpy as np
 import pytest
 
-from flow.interpolation.estimators import (
-    kernel_weights,
-    locally_weighted_affine,
-    nadaraya_watson,
-    robust_affine,
-)
+from flow.interpolation.estimators.least_squares import locally_weighted_affine, nadaraya_watson
+from flow.interpolation.estimators.robust import robust_affine
+from flow.interpolation.estimators.weights import kernel_weights
+from flow.interpolation.settings import InterpolationSettings
 from flow.interpolation.support import neighbour_support
 
 A = 0.7
@@ -93,12 +91,11 @@ def test_a_smaller_truncation_bears_wrong_matches_that_are_less_far_off():
     wrong = np.random.default_rng(3).random(200) < 0.3
     vectors[wrong] += 4
     weights = kernel_weights(index, distance, 0.1)
-    error = {
-        truncation: np.abs(
-            robust_affine(points, vectors, index, weights, truncation)[:, :, 2] - affine_vectors(points)
-        ).mean()
-        for truncation in (0.5, 2.0, 8.0)
-    }
+    error = {}
+    for truncation in (0.5, 2.0, 8.0):
+        settings = InterpolationSettings(truncation_px=truncation)
+        models = robust_affine(points, vectors, index, weights, settings)
+        error[truncation] = np.abs(models[:, :, 2] - affine_vectors(points)).mean()
     assert error[0.5] < error[2.0] < error[8.0]
 
 

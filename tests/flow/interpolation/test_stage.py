@@ -6,9 +6,9 @@ import numba
 import numpy as np
 import pytest
 
-from flow.interpolation import PRESETS as ORIGINAL
-from flow.interpolation import ROBUST_PRESETS, InterpolationSettings, interpolate
-from flow.interpolation.stage import motion_borders
+from flow.interpolation.settings import PRESETS as ORIGINAL
+from flow.interpolation.settings import ROBUST_PRESETS, InterpolationSettings
+from flow.interpolation.stage import interpolate, motion_borders
 from flow.matching.matches import Matches
 from patchbatch.errors import PatchBatchError
 

@@ -6,13 +6,13 @@ import pytest
 from flow.matching.confidence import (
     LARGEST_COST,
     WEIGHTS,
-    ConfidenceWeights,
     confidence_features,
     fit_confidence,
     match_confidence,
     rival_lead,
     weighted_confidence,
 )
+from flow.matching.settings import ConfidenceWeights
 from patchbatch.errors import PatchBatchError
 
 

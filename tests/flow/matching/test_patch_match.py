@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from flow.matching.exact.search import nearest_neighbours
-from flow.matching.jump_flood import JumpFloodingSettings, jump_flooding
-from flow.matching.patch_match import KITTI, SINTEL, PatchMatchSettings, converging, patchmatch
+from flow.matching.jump_flood import jump_flooding
+from flow.matching.patch_match import KITTI, SINTEL, converging, patchmatch
+from flow.matching.settings import JumpFloodingSettings, PatchMatchSettings
 from patchbatch.errors import PatchBatchError
 
 

@@ -7,7 +7,8 @@ import numba
 import numpy as np
 import pytest
 
-from flow.refinement.stage import METHODS, PRESETS, RefinementSettings, refine
+from flow.refinement.settings import PRESETS, RefinementSettings
+from flow.refinement.stage import METHODS, refine
 from patchbatch.errors import PatchBatchError
 
 

@@ -9,9 +9,11 @@ import pytest
 import torch
 from made_descriptors import pyramid, texture
 
-from flow.matching import CoarseToFineSettings, MatchingSettings, match, match_pyramids
 from flow.matching.costs import NOWHERE, candidate_costs, gathered_costs, keep_distinct, leave_out_repeats
 from flow.matching.pyramid.belief_propagation import agreed_beliefs
+from flow.matching.pyramid.coarse_to_fine import match_pyramids
+from flow.matching.settings import CoarseToFineSettings, MatchingSettings
+from flow.matching.stage import match
 from patchbatch.errors import PatchBatchError
 
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 from made_descriptors import pyramid, texture
 
-from flow.matching import MatchingSettings, SemiGlobalSettings, match, match_semiglobal
 from flow.matching.pyramid.aggregation import (
     DIRECTIONS,
     VACANT,
@@ -18,7 +17,10 @@ from flow.matching.pyramid.aggregation import (
     lowest_labels,
     path_starts,
 )
+from flow.matching.pyramid.semiglobal import match_semiglobal
 from flow.matching.pyramid.volume import MEDIAN, cost_volume, median_lowest_cost
+from flow.matching.settings import MatchingSettings, SemiGlobalSettings
+from flow.matching.stage import match
 from patchbatch.errors import PatchBatchError
 
 

@@ -1,0 +1,141 @@
+"""What a caller brings: images, matches, edges, a flow to start from; nothing here needs torch."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flow.matching.matches import Matches
+from patchbatch.data.formats import read_flow
+from patchbatch.data.images import as_float, read_image, to_grey
+from patchbatch.data.matches_io import read_edges, read_matches
+from patchbatch.errors import PatchBatchError
+
+log = logging.getLogger(__name__)
+
+Image = NDArray[np.float32]
+ImageLike = str | PathLike[str] | NDArray[Any]
+MatchesLike = Matches | NDArray[Any] | str | PathLike[str]
+FlowLike = NDArray[np.float32] | str | PathLike[str]
+EdgesLike = NDArray[np.float32] | str | PathLike[str]
+
+
+def load_pair(image1: ImageLike, image2: ImageLike) -> tuple[Image, Image]:
+    """Read and check both images; colour only if both have it.
+
+    Raises
+    ------
+    PatchBatchError
+        For images that cannot be read, and two sizes.
+    """
+    first, second = _load(image1, "image 1"), _load(image2, "image 2")
+    if first.shape[:2] != second.shape[:2]:
+        raise PatchBatchError(
+            f"{_called(image1, 'image 1')} is {first.shape[1]}x{first.shape[0]} but "
+            f"{_called(image2, 'image 2')} is {second.shape[1]}x{second.shape[0]}; crop or resize one"
+        )
+    if first.ndim == second.ndim:
+        return first, second
+    return to_grey(first), to_grey(second)
+
+
+def _load(image: ImageLike, name: str) -> Image:
+    if not isinstance(image, np.ndarray):
+        return as_float(read_image(image))
+    try:
+        return as_float(image)
+    except PatchBatchError as error:
+        raise PatchBatchError(f"{name}: {error}") from error
+
+
+def _called(image: ImageLike, name: str) -> str:
+    return name if isinstance(image, np.ndarray) else str(image)
+
+
+def given_matches(matches: Matches | NDArray[Any] | str | PathLike[str], shape: tuple[int, ...]) -> Matches:
+    """Return matches that a caller brings, their starts moved into the image.
+
+    Parameters
+    ----------
+    matches
+        `Matches`; an array `(N, 4)` or `(N, 5)`: x1, y1, x2, y2 in px and perhaps a score; or a text file of
+        such lines. Scores that all lie in [0, 1] are confidences; of others, such as DeepMatching's, nobody
+        knows the scale, so that every match counts the same.
+    shape
+        `(H, W)` of image 1.
+
+    Raises
+    ------
+    PatchBatchError
+        For another shape, numbers that are not finite, or a file that cannot be read.
+    """
+    if not isinstance(matches, Matches):
+        matches = _matches_of(matches)
+    limit = np.array([shape[1] - 1, shape[0] - 1], np.float32)
+    if not all(np.isfinite(part).all() for part in (matches.points1, matches.points2, matches.confidence)):
+        raise PatchBatchError("the matches hold numbers that are not finite; leave those out")
+    return replace(matches, points1=np.clip(matches.points1, 0, limit).astype(np.float32))
+
+
+def _matches_of(given: NDArray[Any] | str | PathLike[str]) -> Matches:
+    if isinstance(given, str | PathLike):
+        points1, points2, score = read_matches(given)
+    else:
+        table = np.asarray(given, np.float32)
+        if table.ndim != 2 or table.shape[1] not in (4, 5):
+            raise PatchBatchError(f"matches have the shape {table.shape}; give (N, 4) or (N, 5)")
+        points1, points2 = table[:, :2], table[:, 2:4]
+        score = table[:, 4] if table.shape[1] == 5 else np.ones(len(table), np.float32)
+    if not ((score >= 0) & (score <= 1)).all():
+        log.info("scores of the matches are not in [0, 1], so every match counts the same")
+        score = np.ones(len(score), np.float32)
+    return Matches(points1, points2, np.zeros(len(score), np.float32), score)
+
+
+def given_flow(initial: FlowLike, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return the flow that a caller brings to be refined.
+
+    Parameters
+    ----------
+    initial
+        `(H, W, 2)` px, or a flow file with a value everywhere.
+    shape
+        `(H, W)` of the images.
+
+    Raises
+    ------
+    PatchBatchError
+        For another shape, missing values, or a file that cannot be read.
+    """
+    name = "the initial flow"
+    if isinstance(initial, str | PathLike):
+        name = str(initial)
+        initial, valid = read_flow(initial)
+        if not valid.all():
+            raise PatchBatchError(
+                f"{name} has no value at {(~valid).sum()} pixels; fill them, or give what is known as matches"
+            )
+    flow = np.asarray(initial, np.float32)
+    if flow.shape != (*shape, 2):
+        raise PatchBatchError(f"{name} has the shape {flow.shape}; give {(*shape, 2)} for these images")
+    if not np.isfinite(flow).all():
+        raise PatchBatchError(f"{name} holds numbers that are not finite; fill those pixels")
+    return flow
+
+
+def given_edges(edges: EdgesLike, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return the edge map that a caller brings, `(H, W)`; a file is read by `read_edges`.
+
+    Raises
+    ------
+    PatchBatchError
+        For a file that cannot be read, or another size.
+    """
+    if not isinstance(edges, str | PathLike):
+        return edges
+    return read_edges(edges, (shape[0], shape[1]))

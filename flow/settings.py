@@ -1,0 +1,144 @@
+"""The settings of the whole pipeline, and their file; nothing here needs torch."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from flow.interpolation.settings import ROBUST_PRESETS, InterpolationSettings, interpolation_settings
+from flow.interpolation.table import DEFAULT_ESTIMATOR
+from flow.matching.settings import MatchingSettings
+from flow.matching.table import DEFAULT_MATCHER
+from flow.presets import PRESETS
+from flow.refinement.settings import TRUSTING_PRESETS, RefinementSettings
+from patchbatch.data.files import FilePath, read_bytes
+from patchbatch.errors import PatchBatchError
+from patchbatch.settings import Settings
+
+
+@dataclass(frozen=True)
+class FlowSettings(Settings):
+    """What can be chosen about every stage; the defaults are those of the preset "default".
+
+    Attributes
+    ----------
+    matching, interpolation, refinement
+        Settings of the stages.
+
+    Examples
+    --------
+    >>> FlowSettings.from_table({"matching": {"method": "exact", "search": {"step": 2}}}).matching.search.step
+    2
+    """
+
+    matching: MatchingSettings = field(default_factory=MatchingSettings)
+    interpolation: InterpolationSettings = ROBUST_PRESETS["default"]
+    refinement: RefinementSettings = TRUSTING_PRESETS["default"]
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any], base: Self | None = None, where: str = "") -> Self:
+        """Build settings from a table as TOML gives it, see `Settings.from_table`."""
+        return super().from_table(table, base if base is not None else cls(), where)
+
+
+def flow_settings(
+    preset: str = "default", *, matcher: str | None = None, estimator: str | None = None,
+    refinement: str | None = None,
+) -> FlowSettings:  # fmt: skip
+    """Return the settings of a preset, with other methods where they are named.
+
+    Parameters
+    ----------
+    preset
+        A name of `PRESETS`.
+    matcher, estimator, refinement
+        Names of `MATCHERS`, `ESTIMATORS` and `REFINEMENTS`; None takes the preset's. A method comes with
+        the settings that belong to it.
+
+    Raises
+    ------
+    PatchBatchError
+        For an unknown name.
+    """
+    name = PRESETS[preset].name
+    dense = TRUSTING_PRESETS[name]
+    return FlowSettings(
+        MatchingSettings(matcher or DEFAULT_MATCHER),
+        interpolation_settings(estimator or DEFAULT_ESTIMATOR, name),
+        dense if refinement is None else replace(dense, method=refinement),
+    )
+
+
+def with_methods(
+    settings: FlowSettings, preset: str, *, matcher: str | None = None, estimator: str | None = None,
+    refinement: str | None = None, seed: int | None = None,
+) -> FlowSettings:  # fmt: skip
+    """Change the methods of settings, and the seed of the matcher's random search.
+
+    A method that changes brings its own settings; one that stays keeps what was set.
+
+    Raises
+    ------
+    PatchBatchError
+        For an unknown name, or a seed below 0.
+    """
+    fresh = flow_settings(preset, matcher=matcher, estimator=estimator)
+    matching, interpolation, dense = settings.matching, settings.interpolation, settings.refinement
+    if matcher not in (None, matching.method):
+        matching = replace(matching, method=fresh.matching.method, search=fresh.matching.search)
+    if estimator not in (None, interpolation.estimator):
+        interpolation = fresh.interpolation
+    if refinement is not None:
+        dense = replace(dense, method=refinement)
+    if seed is not None and hasattr(matching.search, "seed"):
+        matching = replace(matching, search=replace(matching.search, seed=seed))  # type: ignore[type-var]
+    return FlowSettings(matching, interpolation, dense)
+
+
+def read_settings(path: FilePath, preset: str = "default") -> FlowSettings:
+    """Read settings from a TOML file.
+
+    Parameters
+    ----------
+    path
+        Tables `[matching]`, `[matching.search]`, `[matching.confidence]`, `[interpolation]` and
+        `[refinement]`, any part of them, as `settings_text` writes them.
+    preset
+        Whose settings hold for what the file does not say. An estimator or matcher that the file names
+        brings its own.
+
+    Raises
+    ------
+    PatchBatchError
+        If it cannot be read or is not TOML; for an unknown key, a wrong type or a value out of range, by
+        name, with the range and the nearest right name.
+    """
+    try:
+        table = tomllib.loads(read_bytes(path).decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PatchBatchError(f"{path} is not a TOML file: {error}") from error
+    try:
+        return FlowSettings.from_table(table, _base_for(table, preset))
+    except PatchBatchError as error:
+        raise PatchBatchError(f"{path}: {error}") from error
+
+
+def _base_for(table: Mapping[str, Any], preset: str) -> FlowSettings:
+    """Return the preset with the methods that a table names, whose settings are the ground for the rest."""
+    stages = {name: table.get(name) for name in ("matching", "interpolation")}
+    named = {name: part if isinstance(part, Mapping) else {} for name, part in stages.items()}
+    matcher, estimator = named["matching"].get("method"), named["interpolation"].get("estimator")
+    return flow_settings(
+        preset,
+        matcher=None if matcher is None else str(matcher),
+        estimator=None if estimator is None else str(estimator),
+    )
+
+
+def settings_text(settings: FlowSettings) -> str:
+    """Return settings as TOML that `read_settings` reads back."""
+    import tomli_w  # noqa: PLC0415 - only to write
+
+    return tomli_w.dumps(settings.to_table())

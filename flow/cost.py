@@ -5,6 +5,7 @@ That of describing stands in `patchbatch.descriptors.cost`, and with each `Descr
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from flow.matching.settings import MatchingSettings
+
+log = logging.getLogger(__name__)
 
 STATUS = Path("/proc/self/status")
 CLEAR_PEAK = Path("/proc/self/clear_refs")
@@ -78,6 +81,7 @@ class Meter:
         cost.seconds = time.perf_counter() - start
         cost.peak_mb = _peak_mb()
         self.costs[name] = cost
+        log.info("%s: %.2f s, at most %.0f MB", name, cost.seconds, cost.peak_mb)
         if self.on_done:
             self.on_done(name, cost)
 

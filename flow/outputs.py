@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from flow.pipeline import Field, FlowResult
 from flow.synthetic import demo_scene
 from flow.visualize import confidence_to_image, flow_to_color, kitti_error_map, matches_to_color
 from patchbatch.data.files import atomic_path
@@ -18,31 +18,66 @@ from patchbatch.data.images import write_image
 from patchbatch.data.matches_io import write_matches
 from patchbatch.errors import PatchBatchError
 
+if TYPE_CHECKING:
+    import torch
+
+    from flow.pipeline import Field, FlowResult
+
 PICTURES = (".png", ".jpg", ".jpeg", ".ppm", ".tif", ".tiff", ".bmp")
 
 
-def check_folders(arguments: argparse.Namespace) -> None:
-    """Refuse outputs that cannot be written before anything is computed.
+def check_outputs(arguments: argparse.Namespace) -> None:
+    """Refuse outputs that cannot be written, before anything is computed.
 
     Raises
     ------
     PatchBatchError
-        When a folder does not exist or a suffix is not understood.
+        When a folder does not exist, a suffix is not understood, or an output would overwrite an input or
+        another output.
     """
-    for path in arguments.output:
-        _check(path, FLOW_SUFFIXES, "-o")
-    for path, option, suffixes in (
+    for path, option, suffixes in _wanted(arguments):
+        _check(path, suffixes, option, arguments.demo)
+    folder = arguments.save_stages
+    if folder is not None and (folder.exists() and not folder.is_dir()):
+        raise PatchBatchError(f"{folder} is a file; give --save-stages a folder")
+    _check_overwriting(arguments)
+
+
+def _wanted(arguments: argparse.Namespace) -> list[tuple[Path, str, tuple[str, ...] | None]]:
+    """List the files that are asked for, with their option and the suffixes that it writes."""
+    single: tuple[tuple[Path | None, str, tuple[str, ...] | None], ...] = (
         (arguments.color, "--color", PICTURES),
         (arguments.confidence, "--confidence", (".pfm", *PICTURES)),
         (arguments.matches, "--matches", None),
-    ):
-        if path is not None:
-            _check(path, suffixes, option)
-    if arguments.save_stages is not None:
-        make_folder(arguments.save_stages)
+    )
+    flows = [(path, "-o", FLOW_SUFFIXES) for path in arguments.output]
+    return [*flows, *((path, option, suffixes) for path, option, suffixes in single if path is not None)]
 
 
-def _check(path: Path, suffixes: tuple[str, ...] | None, option: str) -> None:
+def _check_overwriting(arguments: argparse.Namespace) -> None:
+    read = {
+        "IMG": arguments.images, "--gt": [arguments.gt], "--edges": [arguments.edges],
+        "--matches-in": [arguments.matches_in], "--initial-flow": [arguments.initial_flow],
+        "--settings": [arguments.settings], "--model": [arguments.model],
+        "--edge-network": [arguments.edge_network],
+    }  # fmt: skip
+    taken = {
+        Path(path).resolve(): f"the input of {option}"
+        for option, paths in read.items()
+        for path in paths
+        if path is not None
+    }
+    for path, option, _ in _wanted(arguments):
+        place = path.resolve()
+        if place in taken:
+            raise PatchBatchError(f"{path}: {option} would overwrite {taken[place]}; choose another name")
+        taken[place] = f"the output of {option}"
+
+
+def _check(path: Path, suffixes: tuple[str, ...] | None, option: str, made: Path | None) -> None:
+    """Check one file; `made` is a folder that need not be there yet."""
+    if made is not None and path.parent == made and not made.exists():
+        return
     if not path.parent.is_dir():
         raise PatchBatchError(
             f"{path}: folder {path.parent} does not exist; create it or choose another {option}"
@@ -52,6 +87,14 @@ def _check(path: Path, suffixes: tuple[str, ...] | None, option: str) -> None:
     if suffixes is not None and path.suffix.lower() not in suffixes:
         known = ", ".join(suffixes)
         raise PatchBatchError(f"{path}: {option} does not write '{path.suffix}' files; use {known}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise PatchBatchError(f"{path} cannot be written; choose another {option}")
+
+
+def shows_confidence(arguments: argparse.Namespace) -> bool:
+    """Whether a file that is written has the confidence in it."""
+    in_flow = any(path.suffix.lower() == ".npz" for path in arguments.output)
+    return bool(in_flow or arguments.confidence or arguments.matches or arguments.save_stages)
 
 
 def make_folder(folder: Path) -> None:
@@ -123,18 +166,15 @@ def save_stages(folder: Path, result: FlowResult) -> list[Path]:
 
     `1-descriptors.png` shows the three strongest directions of the descriptors of image 1 as red, green and
     blue, `1-descriptors.npy` holds every 4th pixel's descriptor as float16. Then `2-matches` (.txt, .png),
-    `3-interpolated` and `4-refined` (.flo, .png each), and `confidence` (.pfm, .png).
+    `3-interpolated` (or `3-initial`) and `4-refined` (.flo, .png each), and `confidence` (.pfm, .png).
     """
     radius = float(np.hypot(*np.moveaxis(result.flow, -1, 0)).max()) or None
     written = []
     if result.descriptors is not None:
         written += _save_descriptors(folder, result.descriptors)
-    matches = result.matches
-    write_matches(folder / "2-matches.txt", matches.points1, matches.points2, matches.confidence)
-    picture = matches_to_color(matches.points1, matches.vectors, result.valid.shape, radius)
-    write_image(folder / "2-matches.png", picture)
-    written += [folder / "2-matches.txt", folder / "2-matches.png"]
-    for number, name in enumerate(("interpolated", "refined"), start=3):
+    if "matches" in result.stages:
+        written += _save_matches(folder, result, radius)
+    for number, name in ((3, "initial"), (3, "interpolated"), (4, "refined")):
         if name in result.stages:
             flow, valid = result.stages[name]
             write_flow(folder / f"{number}-{name}.flo", flow, valid)
@@ -146,7 +186,16 @@ def save_stages(folder: Path, result: FlowResult) -> list[Path]:
     return written
 
 
+def _save_matches(folder: Path, result: FlowResult, radius: float | None) -> list[Path]:
+    text, picture, matches = folder / "2-matches.txt", folder / "2-matches.png", result.matches
+    write_matches(text, matches.points1, matches.points2, matches.confidence)
+    write_image(picture, matches_to_color(matches.points1, matches.vectors, result.valid.shape, radius))
+    return [text, picture]
+
+
 def _save_descriptors(folder: Path, descriptors: torch.Tensor) -> list[Path]:
+    import torch  # noqa: PLC0415 - whoever has descriptors has imported it
+
     numbers, picture = folder / "1-descriptors.npy", folder / "1-descriptors.png"
     with atomic_path(numbers) as part:
         np.save(part, descriptors[::4, ::4].to(torch.float16).cpu().numpy())
@@ -156,6 +205,8 @@ def _save_descriptors(folder: Path, descriptors: torch.Tensor) -> list[Path]:
 
 def descriptors_to_color(descriptors: torch.Tensor) -> NDArray[np.uint8]:
     """Show `(H, W, D)` descriptors by their three principal directions, `(H, W, 3)` uint8 RGB."""
+    import torch  # noqa: PLC0415 - whoever has descriptors has imported it
+
     sample = descriptors[::4, ::4].reshape(-1, descriptors.shape[2]).float()
     mean = sample.mean(dim=0)
     directions = torch.linalg.eigh((sample - mean).T @ (sample - mean)).eigenvectors[:, -3:].flip(1)
@@ -166,23 +217,33 @@ def descriptors_to_color(descriptors: torch.Tensor) -> NDArray[np.uint8]:
     return to_bytes((0.5 + shown / (5 * spread)).cpu().numpy())
 
 
-def score_line(result: FlowResult, truth: Field, truth_file: Path) -> str:
-    """Compare with a true flow: end-point error, share beyond 3 px, and KITTI's Fl, on pixels valid in both.
+def check_truth(truth: Field, shape: tuple[int, ...], truth_file: Path) -> None:
+    """Refuse a true flow of another size than the images `(H, W)`, or without any value.
 
     Raises
     ------
     PatchBatchError
-        When it has another size, or no pixel can be compared; `truth_file` is named.
+        Names `truth_file`.
     """
     flow, known = truth
-    if flow.shape != result.flow.shape:
+    if known.shape != shape:
         raise PatchBatchError(
             f"{truth_file} is {flow.shape[1]}x{flow.shape[0]} but the images are "
-            f"{result.flow.shape[1]}x{result.flow.shape[0]}; it belongs to another pair"
+            f"{shape[1]}x{shape[0]}; it belongs to another pair"
         )
+    if not known.any():
+        raise PatchBatchError(f"{truth_file} has no known pixel; nothing can be scored")
+
+
+def score_line(result: FlowResult, truth: Field, truth_file: Path) -> str:
+    """Compare with a true flow: end-point error, share beyond 3 px, and KITTI's Fl, on pixels valid in both.
+
+    No pixel in common (a sparse field, a sparse truth) is said so.
+    """
+    flow, known = truth
     both = known & result.valid
     if not both.any():
-        raise PatchBatchError(f"{truth_file} and the result have no pixel in common; nothing can be scored")
+        return f"no score: {truth_file} and the result have no pixel in common"
     error = np.hypot(*np.moveaxis(result.flow - flow, -1, 0))[both]
     length = np.hypot(*np.moveaxis(flow, -1, 0))[both]
     outlier = (error > 3) & (error > 0.05 * length)
@@ -212,6 +273,6 @@ def explain(result: FlowResult) -> str:
         if cost.gflop is not None:
             work, rate = f"{cost.gflop:.0f}", f"{cost.gflop / max(cost.seconds, 1e-9):.0f}"
         lines.append(f"{name:<12}{cost.seconds:>9.2f}{work:>9}{rate:>9}{cost.peak_mb:>9.0f}")
-    peak = max(cost.peak_mb for cost in result.costs.values())
+    peak = max((cost.peak_mb for cost in result.costs.values()), default=0.0)
     lines.append(f"{'total':<12}{result.seconds['total']:>9.2f}{'':>18}{peak:>9.0f}")
     return "\n".join(lines)

@@ -87,8 +87,10 @@ class Table(Mapping[str, E], Generic[E]):
         return len(self._entries)
 
     def help(self) -> str:
-        """Return all names with their lines, for a help text."""
-        return "; ".join(f"{entry.name}: {entry.help}" for entry in self._entries.values())
+        """Return a heading and a line for every entry, for the end of a help text."""
+        width = max(map(len, self._entries))
+        lines = [f"  {entry.name:<{width}}  {entry.help}" for entry in self._entries.values()]
+        return "\n".join([f"{self.kind}s:", *lines])
 
     def markdown(self) -> str:
         """Return the table for the docs."""

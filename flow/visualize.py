@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from patchbatch.data import known_flow
+from patchbatch.data.flow_arrays import known_flow
 from patchbatch.errors import PatchBatchError
 
 Picture = NDArray[np.uint8]

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from patchbatch import PatchBatchError, __version__
+from patchbatch import __version__
+from patchbatch.errors import PatchBatchError
 
 DESCRIPTION = """\
 Score pairs of feature vectors, by cosine, by Joint Bayesian or by a small Siamese network, and report how

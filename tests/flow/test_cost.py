@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from flow.matching_cost import product_flop
 
-from flow.cost import Meter
+from flow.cost import Meter, product_flop
 from flow.matching.seeds import seed_axis
-from flow.matching.settings import ExactSettings, MatchingSettings, SemiGlobalSettings
+from flow.matching.settings import ExactMatcherSettings, MatchingSettings, SemiGlobalSettings
 
 
 def test_stages_are_timed_in_order_and_summed():
@@ -55,14 +54,16 @@ def test_arithmetic_of_matching_counts_the_pairs_that_are_compared():
     # Seeds three px apart stand on every row but one of the top level, and on every second column or so.
     asked = len(set(seed_axis(7, 3) // 2)) * len(set(seed_axis(10, 3) // 2))
     assert product_flop(first, second, MatchingSettings()) == 2 * 3 * 2 * asked * 20
-    assert product_flop(first[0], second[0], MatchingSettings(method="exact")) == 2 * 3 * 70 * 70
-    windowed = MatchingSettings(method="exact", exact=ExactSettings(window=2, step=3))
+    every = MatchingSettings("exact", ExactMatcherSettings(step=1))
+    assert product_flop(first, second, every) == 2 * 3 * 70 * 70
+    windowed = MatchingSettings("exact", ExactMatcherSettings(window=2, step=3))
     pairs = sum(
         abs(x - u) <= 2 and abs(y - v) <= 2
         for x in seed_axis(10, 3) for y in seed_axis(7, 3) for u in range(10) for v in range(7)
     )  # fmt: skip
-    assert product_flop(first, second, windowed) == 2 * 3 * pairs
-    semiglobal = MatchingSettings(method="semi-global", semiglobal=SemiGlobalSettings(max_motion=2))
+    assert product_flop(first, second, windowed) == 2 * 2 * 3 * pairs  # each way on its own grid
+    assert product_flop(first, second, MatchingSettings("patchmatch")) is None
+    semiglobal = MatchingSettings("semi-global", SemiGlobalSettings(max_motion=2))
     near = sum(
         abs(x - u) <= 1 and abs(y - v) <= 1
         for x in range(5)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import patchbatch
-from flow.pipeline import PRESETS, estimate_flow, pyramid_levels, sparse_field
+from flow.pipeline import estimate_flow, pyramid_levels, sparse_field
+from flow.presets import PRESETS
 from flow.synthetic import demo_scene
 from patchbatch.data.datasets.pairs import find_pairs, load_truth
 from patchbatch.data.images import write_image

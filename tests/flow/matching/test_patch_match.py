@@ -8,7 +8,7 @@ import torch
 
 from flow.matching.exact.search import nearest_neighbours
 from flow.matching.jump_flood import jump_flooding
-from flow.matching.patch_match import KITTI, SINTEL, converging, patchmatch
+from flow.matching.patch_match import KITTI, SINTEL, patchmatch
 from flow.matching.settings import JumpFloodingSettings, PatchMatchSettings
 from patchbatch.errors import PatchBatchError
 
@@ -25,7 +25,7 @@ def _described(seed=0, shape=(26, 34), margins=(2, 3), numbers=16):
 
 
 SEARCHES = {
-    "patchmatch": lambda a, b, seed: patchmatch(a, b, converging(*b.shape[:2], seed=seed)),
+    "patchmatch": lambda a, b, seed: patchmatch(a, b, PatchMatchSettings(seed=seed)),
     "jump-flooding": lambda a, b, seed: jump_flooding(a, b, JumpFloodingSettings(rounds=3, seed=seed)),
 }
 
@@ -58,7 +58,7 @@ def test_bad_settings_are_named():
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_without_search_or_start_it_is_the_pixel_itself(name):
-    d, start = torch.randn(9, 11, 6), {"search_radius": 0, "start_x": 0, "start_y": 0}
+    d, start = torch.randn(9, 11, 6), {"search_radius": 0.0, "start_x": 0, "start_y": 0}
     if name == "patchmatch":
         found = patchmatch(d, torch.zeros(7, 9, 6), PatchMatchSettings(**start))
     else:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from flow.refinement.settings import PRESETS, RefinementSettings
-from flow.refinement.stage import METHODS, refine
+from flow.refinement.stage import refine
+from flow.refinement.table import REFINEMENTS
 from patchbatch.errors import PatchBatchError
 
 
@@ -194,7 +195,7 @@ def test_pixels_without_trust_are_left_alone():
     image1, image2 = grainy_pair(0.6, -0.4)
     confidence = np.ones((48, 64), np.float32)
     confidence[:, 40:] = 0.1
-    for method in METHODS:
+    for method in list(REFINEMENTS):
         settings = RefinementSettings(trust=0.5, method=method)
         refined = refine(constant(0, 0), image1, image2, settings, confidence)
         assert not refined[:, 40:].any()

@@ -7,12 +7,13 @@ import numba
 import numpy as np
 import pytest
 import torch
-from made_descriptors import pyramid, texture
+from made_descriptors import histograms, pyramid, texture
 
 from flow.matching.costs import NOWHERE, candidate_costs, gathered_costs, keep_distinct, leave_out_repeats
 from flow.matching.pyramid.belief_propagation import agreed_beliefs
 from flow.matching.pyramid.coarse_to_fine import match_pyramids
-from flow.matching.settings import CoarseToFineSettings, MatchingSettings
+from flow.matching.seeds import seed_grid
+from flow.matching.settings import CoarseToFineSettings, ExactMatcherSettings, ExactSettings, MatchingSettings
 from flow.matching.stage import match
 from patchbatch.errors import PatchBatchError
 
@@ -180,21 +181,21 @@ def test_bfloat16_finds_nearly_the_same():
 
 def test_exact_method_finds_a_shift_on_every_pixel():
     first, second = moved_pair(30, 40, (4, -2), 1)
-    settings = MatchingSettings(method="exact", exact_step=1)
+    settings = MatchingSettings("exact", ExactMatcherSettings(step=1))
     found = match(first[0], second[0], settings)
     assert len(found) > 600
     inner = ((found.points1 >= 10) & (found.points1 < (26, 20))).all(axis=1)  # clear of the border
     assert inner.sum() > 100
     assert (found.vectors[inner] == (4, -2)).all()
     assert ((found.confidence >= 0) & (found.confidence <= 1)).all()
-    thinned = match(first, second, replace(settings, exact_step=3))
+    thinned = match(first, second, MatchingSettings("exact"))
     assert len(found) / 12 < len(thinned) < len(found) / 6
 
 
 @pytest.mark.parametrize(
     ("first", "second", "says"),
     [
-        ([], [], "at least one"),
+        ([], [], "at least the full image"),
         ([torch.zeros(4, 4, 2)], [torch.zeros(4, 4, 2), torch.zeros(2, 2, 2)], "1 and 2 levels"),
         ([torch.zeros(5, 4, 2), torch.zeros(2, 2, 2)], [torch.zeros(5, 4, 2)] * 2, r"\(3, 2\)"),
         ([torch.zeros(4, 4, 2)], [torch.zeros(4, 4, 3)], "one model"),
@@ -212,10 +213,23 @@ def test_search_settings_out_of_range_are_refused(settings):
         CoarseToFineSettings(**settings)
 
 
-@pytest.mark.parametrize("settings", [{"method": "guess"}, {"exact_step": 0}, {"check_threshold": -1.0}])
+@pytest.mark.parametrize(
+    "settings", [{"method": "guess"}, {"search": ExactSettings()}, {"check_threshold": -1.0}]
+)
 def test_matching_settings_out_of_range_are_refused(settings):
     with pytest.raises(PatchBatchError):
         MatchingSettings(**settings)
+
+
+@pytest.mark.parametrize("method", ["exact", "patchmatch", "jump-flooding"])
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_identical_images_keep_a_match_at_every_seed_of_any_step(method, step):
+    # A grid index taken for a pixel leaves none of them once the step is above 1.
+    same = histograms(texture(20, 24, 6))
+    search = replace(MatchingSettings(method).search, step=step)
+    found = match(same, same, MatchingSettings(method, search, smallest_island=1))
+    np.testing.assert_array_equal(found.points1, seed_grid(20, 24, step).reshape(-1, 2))
+    assert (found.vectors == 0).all()
 
 
 def test_an_empty_pyramid_is_refused_by_the_exact_method():

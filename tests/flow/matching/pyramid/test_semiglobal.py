@@ -220,10 +220,10 @@ def test_is_a_method_of_the_matching_stage():
     [
         ({"step": 0}, "step is 0"),
         ({"strides": (1, 0)}, "strides is"),
-        ({"directions": 6}, "give 4 or 8"),
+        ({"directions": 6}, "directions is 6; give one of 4, 8"),
         ({"grid_level": -1}, "grid_level is -1"),
-        ({"small_penalty": 2.0}, "penalties are 2.0 and 1.0"),
-        ({"large_penalty": float("nan")}, "penalties"),
+        ({"small_penalty": 2.0}, "small_penalty is 2.0, more than large_penalty"),
+        ({"large_penalty": float("nan")}, "large_penalty is nan"),
     ],
 )
 def test_settings_out_of_range(changes, message):

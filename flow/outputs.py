@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from flow.synthetic import demo_scene
 from flow.visualize import confidence_to_image, flow_to_color, kitti_error_map, matches_to_color
 from patchbatch.data.files import atomic_path
-from patchbatch.data.formats import FLOW_SUFFIXES, write_flow, write_pfm
+from patchbatch.data.formats import FLOW_SUFFIXES, write_flow
 from patchbatch.data.images import write_image
 from patchbatch.data.matches_io import write_matches
+from patchbatch.data.pfm import write_pfm
 from patchbatch.errors import PatchBatchError
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@ from .confidence import match_confidence as match_confidence
 from .exact.search import NearestNeighbours as NearestNeighbours
 from .exact.search import nearest_neighbours as nearest_neighbours
 from .filtering import remove_small_islands as remove_small_islands
-from .filtering import two_way_check as two_way_check
 from .filtering import two_way_error as two_way_error
 from .jump_flood import jump_flooding as jump_flooding
 from .matches import Matches as Matches

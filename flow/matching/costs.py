@@ -9,7 +9,7 @@ import torch
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from flow.matching.stored import number, shared_array, squared_distance
+from patchbatch.descriptors.half_precision import number, shared_array, squared_distance
 
 NOWHERE = -1  # the x of a candidate that is not to be looked at; its cost is infinite
 DEVICE_NUMBERS = 1 << 26  # float32 numbers gathered at a time on other devices: 256 MB

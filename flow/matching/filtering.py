@@ -24,7 +24,8 @@ def two_way_error(forward: SeedField, backward: SeedField, reach: int = 0) -> ND
     Returns
     -------
     `(G, W)` float32, px: the least `|f(p) + b(q)|` over the seeds q asked; infinite for a match without a
-    finite cost, and where no seed asked has one.
+    finite cost, and where no seed asked has one. The 2016 program keeps what returns to within 1 px of its
+    start; CPM allows 3 px.
     """
     rows, columns = backward.cost.shape
     landing = (forward.points + forward.vectors - backward.points[0, 0]) / backward.step
@@ -37,17 +38,6 @@ def two_way_error(forward: SeedField, backward: SeedField, reach: int = 0) -> ND
             np.minimum(error, distance, out=error, where=np.isfinite(backward.cost[asked]))
     error[~np.isfinite(forward.cost)] = np.inf
     return error
-
-
-def two_way_check(
-    forward: SeedField, backward: SeedField, threshold: float, reach: int = 0
-) -> NDArray[np.bool_]:
-    """Return which matches of image 1 come back to within `threshold` px of where they left, `(G, W)`.
-
-    The 2016 program keeps what returns to within 1 px of its start; CPM allows 3 px. `reach` is that of
-    `two_way_error`.
-    """
-    return two_way_error(forward, backward, reach) <= threshold
 
 
 def remove_small_islands(

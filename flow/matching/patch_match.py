@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from flow.matching.exact.search import NearestNeighbours, check_pair
 from flow.matching.settings import PatchMatchSettings
-from flow.matching.stored import number, shared_array
+from patchbatch.descriptors.half_precision import number, shared_array
 from patchbatch.errors import PatchBatchError
 
 EXIT_AFTER = 32  # numbers of a descriptor between two looks at whether the sum is too large already

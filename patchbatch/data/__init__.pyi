@@ -12,11 +12,9 @@ from .formats import read_flow as read_flow
 from .formats import read_kitti_disparity as read_kitti_disparity
 from .formats import read_kitti_flow as read_kitti_flow
 from .formats import read_middlebury_disparity as read_middlebury_disparity
-from .formats import read_pfm_flow as read_pfm_flow
 from .formats import write_flo as write_flo
 from .formats import write_flow as write_flow
 from .formats import write_kitti_flow as write_kitti_flow
-from .formats import write_pfm_flow as write_pfm_flow
 from .images import as_float as as_float
 from .images import load_image as load_image
 from .images import read_image as read_image
@@ -30,4 +28,6 @@ from .matches_io import write_matches as write_matches
 from .npz import read_npz as read_npz
 from .npz import write_npz as write_npz
 from .pfm import read_pfm as read_pfm
+from .pfm import read_pfm_flow as read_pfm_flow
 from .pfm import write_pfm as write_pfm
+from .pfm import write_pfm_flow as write_pfm_flow

@@ -19,28 +19,8 @@ from patchbatch.data.flow_arrays import Flow, Mask, known_flow, split_unknown, w
 from patchbatch.data.headers import check_png
 from patchbatch.data.images import read_image
 from patchbatch.data.npz import checked_confidence, read_npz, read_npz_confidence, write_npz
-from patchbatch.data.pfm import read_pfm, read_pfm_flow, write_pfm, write_pfm_flow
+from patchbatch.data.pfm import read_pfm, read_pfm_flow, write_pfm_flow
 from patchbatch.errors import PatchBatchError
-
-__all__ = [
-    "FLOW_SUFFIXES",
-    "atomic_path",
-    "read_confidence",
-    "read_flo",
-    "read_flow",
-    "read_kitti_disparity",
-    "read_kitti_flow",
-    "read_middlebury_disparity",
-    "read_npz",
-    "read_pfm",
-    "read_pfm_flow",
-    "write_flo",
-    "write_flow",
-    "write_kitti_flow",
-    "write_npz",
-    "write_pfm",
-    "write_pfm_flow",
-]
 
 FLOW_SUFFIXES = (".flo", ".png", ".pfm", ".npz")
 

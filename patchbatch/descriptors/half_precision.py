@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import types
+from numba import njit, types
 from numba.extending import overload
 from numpy.typing import NDArray
 from torch import Tensor
@@ -71,3 +71,17 @@ def _overload_store(place: Any, index: Any, value: Any) -> Any:
         place[index] = value
 
     return to_bfloat16 if place.dtype == types.uint16 else as_it_is
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def squared_distance(descriptor1: Any, descriptor2: Any) -> Any:
+    """Return the squared L2 distance of two rows of shared arrays, float32; for numba code.
+
+    The compiler may reorder the sum to use vector registers; the order is the same for every call, so
+    equal descriptors have equal distances and the number of threads does not matter.
+    """
+    total = np.float32(0)
+    for i in range(descriptor1.shape[0]):
+        difference = number(descriptor1[i]) - number(descriptor2[i])
+        total += difference * difference
+    return total

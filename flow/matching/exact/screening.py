@@ -17,7 +17,7 @@ from numba import njit, types
 from numba.extending import overload
 from numpy.typing import NDArray
 
-from flow.matching.stored import squared_distance
+from patchbatch.descriptors.half_precision import squared_distance
 
 CHUNK = 128  # values screened together: eight 512-bit registers of float32, four of bfloat16
 # More than float32 rounds a sum of squares by, in the order that vector registers add it.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from flow.matching.exact.screening import Best, Side, Span, screen_tile, take_columns
 from flow.matching.exact.tiles import Rectangle, pack, packed_width
-from flow.matching.stored import shared_array
+from patchbatch.descriptors.half_precision import shared_array
 
 # Pixels of image 1 in a tile: a global search has large ones for good products, a windowed one smaller
 # ones, since a tile is compared with all that the windows of its pixels reach together.

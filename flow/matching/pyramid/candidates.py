@@ -10,7 +10,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from flow.matching.costs import candidate_costs, keep_distinct, keep_distinct_of_seed, leave_out_repeats
-from flow.matching.stored import number, squared_distance
+from patchbatch.descriptors.half_precision import number, squared_distance
 
 SEEDS_OF_TASK = 256  # they share the scratch arrays of one thread
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from flow.matching.exact.search import check_pair
 from flow.matching.pyramid.belief_propagation import agreed_beliefs, most_believed_first
 from flow.matching.pyramid.candidates import choose_among, choose_on_cpu
-from flow.matching.stored import shared_array
+from patchbatch.descriptors.half_precision import shared_array
 from patchbatch.errors import PatchBatchError
 
 SEEDS_AT_ONCE = 1 << 13  # on devices that list all candidates; bounds their memory

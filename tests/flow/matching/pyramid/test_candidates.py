@@ -9,7 +9,7 @@ from flow.matching.pyramid.candidates import choose_among, choose_on_cpu, vector
 from flow.matching.pyramid.levels import Hypotheses, Level, square
 from flow.matching.pyramid.top_level import lowest_distinct, search_everywhere
 from flow.matching.seeds import EIGHT_NEIGHBOURS, neighbour_indices, seed_grid
-from flow.matching.stored import shared_array
+from patchbatch.descriptors.half_precision import shared_array
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])

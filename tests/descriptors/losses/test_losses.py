@@ -1,6 +1,5 @@
 """Losses against hand figures, plain loops and numerical gradients."""
 
-import doctest
 import inspect
 import math
 import statistics
@@ -237,7 +236,3 @@ def test_softmax_matching_against_a_loop_and_its_gradient():
 def test_softmax_temperature_out_of_range():
     with pytest.raises(PatchBatchError, match="temperature is 0; give a number above 0"):
         SoftmaxMatching(temperature=0)
-
-
-def test_the_example_in_the_documentation():
-    assert doctest.testmod(losses).failed == 0

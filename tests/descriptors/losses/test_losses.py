@@ -9,7 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patchbatch.descriptors.losses import classes as losses
 from patchbatch.descriptors.losses.classes import (
     LOSSES,
     SoftmaxMatching,

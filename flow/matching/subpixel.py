@@ -47,8 +47,8 @@ def refine_subpixel(
     --------
     >>> y, x = torch.meshgrid(torch.arange(5.0), torch.arange(7.0), indexing="ij")
     >>> d = torch.stack([x, y], dim=-1)
-    >>> refine_subpixel(d + torch.tensor([0.25, 0]), d, np.array([[3, 2]]), np.array([[3, 2]]))
-    array([[3.25, 2.  ]], dtype=float32)
+    >>> refine_subpixel(d + torch.tensor([0.25, 0]), d, np.array([[3, 2]]), np.array([[3, 2]])).tolist()
+    [[3.25, 2.0]]
     """
     check_pair(descriptors1, descriptors2)
     _check_points(points1, points2, descriptors1, descriptors2)

@@ -94,8 +94,10 @@ def atomic_path(path: FilePath) -> Iterator[Path]:
 
     Examples
     --------
-    >>> with atomic_path("notes.txt") as temporary:  # doctest: +SKIP
-    ...     temporary.write_text("whole or not at all")
+    >>> with atomic_path("notes.txt") as temporary:
+    ...     characters = temporary.write_text("whole or not at all")
+    >>> Path("notes.txt").read_text()
+    'whole or not at all'
     """
     target = _checked_target(path)
     temporary = target.with_name(f".patchbatch-{secrets.token_hex(8)}{target.suffix}")

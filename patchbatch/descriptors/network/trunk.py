@@ -29,6 +29,7 @@ class PatchTrunk(nn.Module):
 
     Examples
     --------
+    >>> from patchbatch.descriptors.network.config import PRESETS
     >>> net = PatchTrunk(PRESETS["fast"]).eval()
     >>> net(torch.rand(2, 1, 62, 62)).shape
     torch.Size([2, 512])

@@ -1,13 +1,13 @@
 """Rows of the speed benchmark: all stages on a small pair, strips, refusals, the picture."""
 
 import json
-import sys
-import types
 
+import numpy as np
 import pytest
 import torch
 
 from benchmarks.__main__ import main
+from benchmarks.speed import joint_bayesian
 from benchmarks.speed import measure as speed
 from benchmarks.speed import works as speed_stages
 from benchmarks.speed.plot import draw
@@ -82,29 +82,76 @@ def test_memory_is_what_the_run_adds():
     if extra is None:
         pytest.skip("the system does not tell")
     assert 60 < extra < 80
-    assert speed_stages.free_mb(torch.device("cpu")) > 0
+
+
+def test_free_memory_is_read_in_mb(monkeypatch, tmp_path):
+    file = tmp_path / "meminfo"
+    monkeypatch.setattr(speed_stages, "MEMINFO", file)
+    assert speed_stages.free_mb(torch.device("cpu")) == float("inf")
+    file.write_text("MemTotal:  9000 kB\nMemFree:  100 kB\nMemAvailable:  2048 kB\n")
+    assert speed_stages.free_mb(torch.device("cpu")) == 2
+
+
+def test_figures_follow_from_the_medians_of_the_seconds(monkeypatch):
+    """A quarter of the work is run; the machine does 64^3 products, 2 FLOP each, in 2 s by the wall clock."""
+    limit = speed.Limit(torch.float32, torch.device("cpu"))
+    times = {
+        limit._product: iter([speed.Time(2, 8), speed.Time(90, 90), speed.Time(1, 4)]),
+        torch.tensor: iter([speed.Time(3, 6), speed.Time(1, 1), speed.Time(70, 50)]),
+    }
+    monkeypatch.setattr(speed, "timed", lambda run, device: next(times[run]))
+    work = speed_stages.Work(torch.tensor, flop=2 * 64**3 * 0.75, part=0.25)
+    monkeypatch.setattr(speed, "extra_mb", lambda run, device: 7.0)
+    figures = speed._figures(work, subject("compact"), 3, {torch.float32: limit})
+    # 0.75 products in 3 s beside one in 2 s, by the processor's clock in 6 s beside 8 s.
+    expected = {
+        "seconds": 12,
+        "share-of-peak": 0.5,
+        "extra-MB": 7,
+        "part": 0.25,
+        "share-by-processor-time": 1,
+    }
+    assert figures == pytest.approx(expected)
+    assert limit.rates == pytest.approx([2 * 64**3 / seconds / 1e9 for seconds in (2, 90, 1)])
+    unknown = speed_stages.Work(torch.tensor)
+    times[limit._product], times[torch.tensor] = iter([speed.Time(2, 8)]), iter([speed.Time(3, 6)])
+    assert speed._figures(unknown, subject("compact"), 1, {torch.float32: limit})["share-of-peak"] is None
 
 
 def test_joint_bayesian_rows_come_along(monkeypatch, tmp_path, capsys):
-    module = types.ModuleType("benchmarks.speed.joint_bayesian")
-    module.measure = lambda repeats: [
-        {"stage": "jb all pairs", "size": None, "pairs-per-second": 5.0 * repeats}
-    ]
-    monkeypatch.setitem(sys.modules, "benchmarks.speed.joint_bayesian", module)
+    asked, measure = [], joint_bayesian.measure
+    monkeypatch.setattr(joint_bayesian, "FACES", 50)
+    monkeypatch.setattr(joint_bayesian, "PAIRS", 100)
+    monkeypatch.setattr(joint_bayesian, "measure", lambda repeats: asked.append(repeats) or measure(repeats))
     file = tmp_path / "jb.json"
     assert main(["speed", "--only", "jb", "--repeats", "2", "--json", str(file)]) == 0
-    expected = {"stage": "jb all pairs", "size": None, "pairs-per-second": 10.0}
-    assert json.loads(file.read_text())["rows"] == [expected]
-    assert "pairs-per-second 10" in capsys.readouterr().out
+    rows = json.loads(file.read_text())["rows"]
+    assert asked == [2]
+    assert [row["stage"] for row in rows] == ["jb", "jb all pairs"]
+    printed = capsys.readouterr().out.splitlines()[2:]
+    for row, line in zip(rows, printed, strict=True):
+        assert f"pairs-per-second {row['pairs-per-second']:.3g}" in line
 
 
-def test_picture_of_time_and_memory(tmp_path):
-    pytest.importorskip("matplotlib")
+def test_picture_of_time_and_memory(tmp_path, monkeypatch):
+    """Each figure's points and the line through them; what was refused is left out."""
+    figure = pytest.importorskip("matplotlib.figure")
+    drawn = []
+    monkeypatch.setattr(
+        figure, "Figure", lambda make=figure.Figure, **how: drawn.append(make(**how)) or drawn[-1]
+    )
     common = {"stage": speed.PLOT_STAGE, "model": "compact"}
-    rows = [common | {"size": [1000 * n, 1000], "seconds": 2.0 * n, "extra-MB": 100.0} for n in (1, 2, 4)]
+    rows = [common | {"size": [1000 * n, 1000], "seconds": 2.0 * n + 1, "extra-MB": 100.0} for n in (1, 2, 4)]
     rows.append(common | {"size": [9000, 1000], "seconds": None, "extra-MB": None})
     draw(rows, tmp_path / "speed.svg")
     assert "</svg>" in (tmp_path / "speed.svg").read_text()
+    for axes, values, label in zip(
+        drawn[0].axes, ([3, 5, 9], [100] * 3), ("1 + 2 per megapixel", "100 + "), strict=True
+    ):
+        points, line = axes.lines
+        np.testing.assert_allclose(points.get_xydata(), np.column_stack([[1, 2, 4], values]))
+        np.testing.assert_allclose(line.get_ydata(), values)
+        assert line.get_label().startswith(label)
     for file, some, message in (("speed.svg", rows[2:], "two sizes"), ("speed.nothing", rows, "cannot be")):
         with pytest.raises(ValueError, match=message):
             draw(some, tmp_path / file)

@@ -1,26 +1,82 @@
-"""The speed benchmark runs the trainer's own update and reports consistent figures."""
+"""The speed benchmark: its figures follow from known seconds, and its arithmetic is what is really run."""
 
 import json
+from dataclasses import replace
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.__main__ import main
 from benchmarks.training import speed as training_speed
+from patchbatch.descriptors.cost import flops_per_patch
+
+PAIRS, GRID_POINTS, PATCH_POINTS, NAIVE_MATCHES = 2, 30, 24, 5
 
 
-def test_rates_ratio_and_share_belong_together(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(training_speed, "PAIRS", 1)
-    monkeypatch.setattr(training_speed, "PATCH_POINTS", 24)
-    monkeypatch.setattr(training_speed, "NAIVE_MATCHES", 2)
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Few points, and networks of the same layers with few channels."""
+    for name in ("compact", "accurate"):
+        preset = training_speed.PRESETS[name]
+        joint = (10, 16) if preset.joint else ()
+        tiny = replace(preset, channels=(4, 6, 8, 12, 16), joint=joint)
+        monkeypatch.setitem(training_speed.PRESETS, name, tiny)
+    monkeypatch.setattr(training_speed, "PAIRS", PAIRS)
+    monkeypatch.setattr(training_speed, "DENSE_POINTS", GRID_POINTS)
+    monkeypatch.setattr(training_speed, "PATCH_POINTS", PATCH_POINTS)
+    monkeypatch.setattr(training_speed, "NAIVE_MATCHES", NAIVE_MATCHES)
+
+
+def counted(run):
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops()
+
+
+def test_figures_follow_from_the_medians_of_the_seconds(tmp_path, monkeypatch, capsys):
+    """On a clock that says how long each of the three took, one outlier in each."""
+    seconds = iter([4.0, 0.5, 2.0, 4.0, 0.25, 99.0, 80.0, 0.5, 2.0] * 2)
+    monkeypatch.setattr(training_speed, "_timed", lambda update: next(seconds))
+    monkeypatch.setattr(training_speed, "_large_convolution", lambda: (lambda: None, 6e9))
     file = tmp_path / "training.json"
-    assert main(["training", "--preset", "compact", "accurate", "--repeats", "1", "--json", str(file)]) == 0
+    assert main(["training", "--preset", "compact", "accurate", "--repeats", "3", "--json", str(file)]) == 0
     rows = json.loads(file.read_text())["rows"]
     assert [row["preset"] for row in rows] == ["compact", "accurate"]
-    for row in rows:
-        assert row["ratio"] == pytest.approx(row["matches/s"] / row["naive matches/s"])
-        assert row["share"] == pytest.approx(100 * row["GFLOP/s"] / row["convolution GFLOP/s"])
-        assert row["GFLOP/s"] > 0
-    assert capsys.readouterr().out.count("\n") == 4
+    for row, points in zip(rows, (GRID_POINTS, PATCH_POINTS), strict=True):
+        update, matches = training_speed._trainer_update(row["preset"])
+        assert matches == PAIRS * points
+        assert row["matches/s"] == PAIRS * points / 4
+        assert row["naive matches/s"] == NAIVE_MATCHES / 0.5
+        assert row["ratio"] == pytest.approx(PAIRS * points / 40)
+        assert row["convolution GFLOP/s"] == 3
+        assert row["GFLOP/s"] == pytest.approx(counted(update) / 4e9, rel=1e-3)
+        assert row["share"] == pytest.approx(row["GFLOP/s"] / 0.03)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert lines[2].startswith(
+        f"| compact | {PAIRS * GRID_POINTS / 4:.1f} | 10.0 | {PAIRS * GRID_POINTS / 40:.1f} |"
+    )
+
+
+def test_updates_go_forward_and_backward_through_the_patches_of_the_matches():
+    """Two patches a match for the trainer's softmax, three in the plain loop.
+
+    Backward is twice forward, but that nobody asks for the gradient of the patches themselves.
+    """
+    config = training_speed.PRESETS["accurate"]
+    first_layer = 2 * 9 * config.channels[0] * config.map_sizes()[0] ** 2
+    patch = 3 * flops_per_patch(config) - first_layer
+    ours, matches = training_speed._trainer_update("accurate")
+    assert counted(ours) == pytest.approx(2 * matches * patch, rel=0.01)
+    naive = training_speed._naive_update("accurate")
+    assert counted(naive) == pytest.approx(3 * NAIVE_MATCHES * patch, rel=0.01)
+
+
+def test_the_limit_counts_its_own_arithmetic():
+    with torch.device("meta"):  # shapes without numbers
+        update, flop = training_speed._large_convolution()
+        assert counted(update) == flop
 
 
 def test_no_repeats_is_one_line(capsys):

@@ -1,6 +1,5 @@
 """Losses against hand figures, plain loops and numerical gradients."""
 
-import doctest
 import inspect
 import math
 import statistics
@@ -10,7 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patchbatch.descriptors.losses import classes as losses
 from patchbatch.descriptors.losses.classes import (
     LOSSES,
     SoftmaxMatching,
@@ -237,7 +235,3 @@ def test_softmax_matching_against_a_loop_and_its_gradient():
 def test_softmax_temperature_out_of_range():
     with pytest.raises(PatchBatchError, match="temperature is 0; give a number above 0"):
         SoftmaxMatching(temperature=0)
-
-
-def test_the_example_in_the_documentation():
-    assert doctest.testmod(losses).failed == 0

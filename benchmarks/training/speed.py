@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.environment import describe_environment
-from patchbatch.descriptors.losses.classes import cent_drlim_sd
+from patchbatch.descriptors.losses.drlim import CentDrLIMSD
 from patchbatch.descriptors.network.config import PRESETS
 from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.descriptors.train.batch import Batch, BatchLoss
@@ -107,7 +107,7 @@ def _naive_update(preset: str) -> Callable[[], None]:
 
     def update() -> None:
         one, match, wrong = net(patches).chunk(3)
-        value = cent_drlim_sd(distance(one, match), distance(one, wrong), margin=1.0)
+        value = CentDrLIMSD(margin=1.0)(distance(one, match), distance(one, wrong))
         optimizer.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

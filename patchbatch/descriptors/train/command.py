@@ -15,10 +15,11 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from patchbatch.descriptors.losses.table import LOSSES
 from patchbatch.descriptors.network.config import PRESETS, PatchNetConfig
 from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.descriptors.train.loop import Trainer, TrainSettings
-from patchbatch.descriptors.train.objective import LOSSES, ObjectiveSettings
+from patchbatch.descriptors.train.objective import ObjectiveSettings
 from patchbatch.descriptors.train.sampling import PairSource, SourceSettings
 from patchbatch.descriptors.train.warm_start import start_from
 from patchbatch.descriptors.weights import save_weights
@@ -91,7 +92,7 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
 
 def _add_loss(group: argparse._ArgumentGroup) -> None:
     default = ObjectiveSettings()
-    group.add_argument("--loss", choices=LOSSES, default=default.loss, help="(%(default)s)")
+    group.add_argument("--loss", choices=list(LOSSES), default=default.loss, help="(%(default)s)")
     group.add_argument("--margin", type=float, help="m of the DrLIM and hinge losses (100; bailer 1)")
     group.add_argument("--balance", type=float, help="λ of the SD term: 1 switches it off (0.8)")
     group.add_argument(

@@ -8,11 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from patchbatch.descriptors.losses.classes import LOSSES as PAIR_LOSSES
-from patchbatch.descriptors.losses.classes import PairLoss, make_loss, softmax_matching
+from patchbatch.descriptors.losses.softmax import SoftmaxMatching
+from patchbatch.descriptors.losses.table import LOSSES, make_loss
 from patchbatch.errors import PatchBatchError
-
-LOSSES = (*PAIR_LOSSES, "softmax")
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,7 @@ class ObjectiveSettings:
     bfloat16: bool = True
 
     def __post_init__(self) -> None:
-        if self.loss not in LOSSES:
-            raise PatchBatchError(f"unknown loss {self.loss!r}; use one of {', '.join(LOSSES)}")
+        _ = LOSSES[self.loss]
         for name in ("temperature", "stride", "points"):
             if not getattr(self, name) > 0:
                 raise PatchBatchError(f"{name} is {getattr(self, name)}; give a number above 0")
@@ -79,11 +76,6 @@ class ObjectiveSettings:
                 raise PatchBatchError(f"{name} is {getattr(self, name)}; give a share between 0 and 1")
         if self.near < 1:
             raise PatchBatchError(f"near is {self.near} px; give 1 or more")
-
-    @property
-    def pair_loss(self) -> PairLoss | None:
-        """The pair loss with its options; None for the softmax."""
-        return None if self.loss == "softmax" else make_loss(self.loss, **dict(self.options))
 
 
 @dataclass(frozen=True)
@@ -149,12 +141,8 @@ def points_loss(
     Tensor
         A scalar, float32.
     """
-    loss = _softmax_both_ways(set1, set2, matches, settings)
-    if (of_pairs := settings.pair_loss) is not None:
-        queries = set1.descriptors[matches.source]
-        wrong = matches.wrong if settings.hard == 0 else harder(set1, set2, matches, settings)
-        positive = distance(queries, set2.descriptors[matches.match])
-        loss = of_pairs(positive, distance(queries, set2.descriptors[wrong]))
+    of_pairs = LOSSES[settings.loss].takes == "distances"
+    loss = (_pair_loss if of_pairs else _softmax_both_ways)(set1, set2, matches, settings)
     if teacher is None:
         return loss
     return (1 - settings.distill) * loss + settings.distill * _divergence(
@@ -179,13 +167,22 @@ def distance(a: Tensor, b: Tensor) -> Tensor:
     return ((a.float() - b.float()).square().sum(dim=1) + 1e-8).sqrt()
 
 
+def _pair_loss(
+    set1: Described, set2: Described, matches: PointMatches, settings: ObjectiveSettings
+) -> Tensor:
+    queries = set1.descriptors[matches.source]
+    wrong = matches.wrong if settings.hard == 0 else harder(set1, set2, matches, settings)
+    positive = distance(queries, set2.descriptors[matches.match])
+    negative = distance(queries, set2.descriptors[wrong])
+    return make_loss(settings.loss, **dict(settings.options))(positive, negative)
+
+
 def _softmax_both_ways(
     set1: Described, set2: Described, matches: PointMatches, settings: ObjectiveSettings
 ) -> Tensor:
-    if settings.loss != "softmax":
-        return torch.zeros((), device=set1.descriptors.device)
     forward, backward = _similarities(set1, set2, matches, settings)
-    return 0.5 * (softmax_matching(forward, matches.match) + softmax_matching(backward, matches.source))
+    surprise = SoftmaxMatching(temperature=1.0)  # the similarities are divided by it already
+    return 0.5 * (surprise(forward, matches.match) + surprise(backward, matches.source))
 
 
 def _similarities(

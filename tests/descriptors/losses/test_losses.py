@@ -1,6 +1,6 @@
 """Losses against hand figures, plain loops and numerical gradients."""
 
-import inspect
+import doctest
 import math
 import statistics
 
@@ -9,21 +9,23 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patchbatch.descriptors.losses.classes import (
-    LOSSES,
+from patchbatch.descriptors.losses import LOSSES as TABLE
+from patchbatch.descriptors.losses import (
+    CentDrLIM,
+    CentDrLIMSD,
+    DrLIM,
+    DrLIMSD,
+    HingeSD,
+    Siamese,
     SoftmaxMatching,
-    cent_drlim,
-    cent_drlim_sd,
-    drlim,
-    drlim_sd,
-    hinge_sd,
+    ThresholdedHinge,
     make_loss,
-    siamese,
-    softmax_matching,
-    spread,
-    thresholded_hinge,
+    table,
 )
+from patchbatch.descriptors.losses.statistics import spread
 from patchbatch.errors import PatchBatchError
+
+LOSSES = [name for name, loss in TABLE.items() if loss.takes == "distances"]
 
 # Matches at distances 1 and 3, non-matches at 4 and 12, margin 10: worked out by hand.
 POSITIVE, NEGATIVE = torch.tensor([1.0, 3.0]), torch.tensor([4.0, 12.0])
@@ -36,20 +38,20 @@ def double(values):
 
 
 def test_hand_figures():
-    assert drlim(POSITIVE, NEGATIVE, 10) == pytest.approx((0.5 + 4.5 + 18 + 0) / 4)
-    assert cent_drlim(POSITIVE, NEGATIVE, 10) == pytest.approx(23.5)
+    assert DrLIM(10)(POSITIVE, NEGATIVE) == pytest.approx((0.5 + 4.5 + 18 + 0) / 4)
+    assert CentDrLIM(10)(POSITIVE, NEGATIVE) == pytest.approx(23.5)
     assert spread(POSITIVE, NEGATIVE) == pytest.approx(1 + 4)
     assert spread(POSITIVE, NEGATIVE, biased=False) == pytest.approx(math.sqrt(2) + math.sqrt(32))
-    assert drlim_sd(POSITIVE, NEGATIVE, 10, 0.8) == pytest.approx(0.8 * 5.75 + 0.2 * 5)
-    assert cent_drlim_sd(POSITIVE, NEGATIVE, 10, 0.8) == pytest.approx(19.8)
+    assert DrLIMSD(10, 0.8)(POSITIVE, NEGATIVE) == pytest.approx(0.8 * 5.75 + 0.2 * 5)
+    assert CentDrLIMSD(10, 0.8)(POSITIVE, NEGATIVE) == pytest.approx(19.8)
     # D²: 1, 9 and 16, 144; the centrifuge's own terms: 1, 9 and 84, 0.
-    assert cent_drlim_sd(POSITIVE, NEGATIVE, 10, 0.8, "squared") == pytest.approx(18.8 + 0.2 * (4 + 64))
-    assert cent_drlim_sd(POSITIVE, NEGATIVE, 10, 0.8, "loss") == pytest.approx(18.8 + 0.2 * (4 + 42))
-    assert hinge_sd(POSITIVE, NEGATIVE, 10, 0.8) == pytest.approx(0.8 * (7 + 1) / 2 + 0.2 * 5)
-    assert thresholded_hinge(POSITIVE, NEGATIVE, 10, 2) == pytest.approx((0 + 1 + 8 + 0) / 4)
-    assert thresholded_hinge(POSITIVE, NEGATIVE, 10, 8, squared=True) == pytest.approx((0 + 1 + 2 + 0) / 4)
+    assert CentDrLIMSD(10, 0.8, "squared")(POSITIVE, NEGATIVE) == pytest.approx(18.8 + 0.2 * (4 + 64))
+    assert CentDrLIMSD(10, 0.8, "loss")(POSITIVE, NEGATIVE) == pytest.approx(18.8 + 0.2 * (4 + 42))
+    assert HingeSD(10, 0.8)(POSITIVE, NEGATIVE) == pytest.approx(0.8 * (7 + 1) / 2 + 0.2 * 5)
+    assert ThresholdedHinge(10, 2)(POSITIVE, NEGATIVE) == pytest.approx((0 + 1 + 8 + 0) / 4)
+    assert ThresholdedHinge(10, 8, squared=True)(POSITIVE, NEGATIVE) == pytest.approx((0 + 1 + 2 + 0) / 4)
     at_threshold = torch.full((3,), 5.0)
-    assert siamese(at_threshold, at_threshold, 5.0, 2.0) == pytest.approx(math.log(2))
+    assert Siamese(5.0, 2.0)(at_threshold, at_threshold) == pytest.approx(math.log(2))
 
 
 def loop_terms(name, positive, negative, margin):
@@ -123,8 +125,8 @@ def test_gradients(name, options):
 def test_the_spring_pushes_near_non_matches_and_the_centrifuge_far_ones():
     distances = [0.0, 5.0, 9.9, 10.1]
     spring, centrifuge = double(distances), double(distances)
-    drlim(torch.empty(0), spring, 10).backward()
-    cent_drlim(torch.empty(0), centrifuge, 10).backward()
+    DrLIM(10)(torch.empty(0), spring).backward()
+    CentDrLIM(10)(torch.empty(0), centrifuge).backward()
     assert (4 * spring.grad).tolist() == pytest.approx([-10, -5, -0.1, 0])
     assert (4 * centrifuge.grad).tolist() == pytest.approx([0, -10, -19.8, 0])
 
@@ -165,38 +167,34 @@ def test_batches_of_no_pair_or_one_have_a_finite_loss_and_gradient(name, options
     assert count == 1 or loss == 0
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_a_class_and_its_function_have_the_same_options_and_defaults(name):
-    function = {
-        "drlim": drlim, "drlim+sd": drlim_sd, "cent": cent_drlim, "cent+sd": cent_drlim_sd,
-        "hinge+sd": hinge_sd, "bailer": thresholded_hinge, "siamese": siamese,
-    }[name]  # fmt: skip
-    of_class = {p.name: p.default for p in inspect.signature(LOSSES[name]).parameters.values()}
-    of_function = list(inspect.signature(function).parameters.values())[2:]
-    assert of_class == {p.name: p.default for p in of_function}
+@pytest.mark.parametrize("name", TABLE)
+def test_an_entry_names_a_loss_and_the_options_it_inherits(name):
+    loss, options = TABLE[name].load(), TABLE[name].load_settings()
+    assert issubclass(loss, options)
+    assert loss().to_table() == options().to_table()
 
 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("triplet", {}, "unknown pair loss 'triplet'; use one of drlim, "),
-        ("softmax", {}, "unknown pair loss 'softmax'"),
+        ("triplet", {}, "unknown loss 'triplet'; there are drlim, "),
+        ("softmx", {}, "did you mean 'softmax'"),
         ("cent", {"balance": 0.8}, "'cent' has no option 'balance'; it takes margin"),
         ("siamese", {"margin": 1.0}, "it takes threshold, scale"),
-        ("drlim", {"margin": 0.0}, "margin is 0.0; give a number above 0"),
-        ("cent+sd", {"margin": -1}, "margin is -1; give a number above 0"),
+        ("drlim", {"margin": 0.0}, "margin is 0.0; give a number, above 0"),
+        ("cent+sd", {"margin": -1}, "margin is -1; give a number, above 0"),
         ("bailer", {"margin": math.nan}, "margin is nan"),
         ("cent", {"margin": math.inf}, "margin is inf"),
         ("cent", {"margin": "100"}, "margin is '100'"),
-        ("cent+sd", {"balance": 1.1}, "balance is 1.1; give a number at least 0 and at most 1"),
+        ("cent+sd", {"balance": 1.1}, "balance is 1.1; give a number, at least 0 and at most 1"),
         ("hinge+sd", {"balance": -0.1}, "balance is -0.1"),
-        ("drlim+sd", {"of": "cosine"}, "of is 'cosine'; use 'distance' or 'squared' or 'loss'"),
-        ("hinge+sd", {"of": "loss"}, "of is 'loss'; use 'distance' or 'squared'$"),
-        ("cent+sd", {"biased": "no"}, "biased is 'no'; use True or False"),
-        ("bailer", {"threshold": -0.1}, "threshold is -0.1; give a number at least 0$"),
-        ("bailer", {"squared": None}, "squared is None; use True or False"),
-        ("siamese", {"scale": 0}, "scale is 0; give a number above 0"),
-        ("siamese", {"threshold": 0}, "threshold is 0; give a number above 0"),
+        ("drlim+sd", {"of": "cosine"}, "of is 'cosine'; give one of distance, squared, loss"),
+        ("hinge+sd", {"of": "loss"}, "of is 'loss'; give one of distance, squared$"),
+        ("cent+sd", {"biased": "no"}, "biased is 'no'; give true or false"),
+        ("bailer", {"threshold": -0.1}, "threshold is -0.1; give a number, 0 or more$"),
+        ("bailer", {"squared": None}, "squared is None; give true or false"),
+        ("siamese", {"scale": 0}, "scale is 0; give a number, above 0"),
+        ("siamese", {"threshold": 0}, "threshold is 0; give a number, above 0"),
     ],
 )
 def test_wrong_names_and_options_are_told(name, options, message):
@@ -206,7 +204,7 @@ def test_wrong_names_and_options_are_told(name, options, message):
 
 def test_triplets_of_different_shapes_are_refused():
     with pytest.raises(PatchBatchError, match=r"shapes \(2,\) and \(2, 1\); repeat the matches"):
-        hinge_sd(POSITIVE, NEGATIVE[:, None])
+        HingeSD()(POSITIVE, NEGATIVE[:, None])
 
 
 def test_softmax_matching_is_the_mean_surprise_and_leaves_candidates_out():
@@ -214,7 +212,7 @@ def test_softmax_matching_is_the_mean_surprise_and_leaves_candidates_out():
     similarity[0, 2] = -torch.inf
     target = torch.tensor([1, 0])
     expected = (math.log(2) + math.log(1 + math.exp(-1) + math.exp(-2))) / 2
-    assert softmax_matching(similarity, target) == pytest.approx(expected)
+    assert SoftmaxMatching(temperature=1.0)(similarity, target) == pytest.approx(expected)
     assert SoftmaxMatching(temperature=2.0)(2 * similarity, target) == pytest.approx(expected)
 
 
@@ -225,7 +223,7 @@ def test_softmax_matching_against_a_loop_and_its_gradient():
     for row, true in zip(rows, target.tolist(), strict=True):
         expected -= math.log(math.exp(row[true] / 0.5) / sum(math.exp(s / 0.5) for s in row)) / 2
     similarity = torch.tensor(rows, requires_grad=True)
-    loss = softmax_matching(similarity, target, temperature=0.5)
+    loss = SoftmaxMatching(temperature=0.5)(similarity, target)
     loss.backward()
     assert loss.item() == pytest.approx(expected)
     wanted = ((similarity / 0.5).softmax(dim=1) - torch.eye(3)[target]) / (2 * 0.5)
@@ -233,5 +231,9 @@ def test_softmax_matching_against_a_loop_and_its_gradient():
 
 
 def test_softmax_temperature_out_of_range():
-    with pytest.raises(PatchBatchError, match="temperature is 0; give a number above 0"):
+    with pytest.raises(PatchBatchError, match="temperature is 0; give a number, above 0"):
         SoftmaxMatching(temperature=0)
+
+
+def test_the_example_in_the_documentation():
+    assert doctest.testmod(table).failed == 0

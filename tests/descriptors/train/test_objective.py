@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from patchbatch.descriptors.losses.classes import cent_drlim_sd
+from patchbatch.descriptors.losses.table import LOSSES, make_loss
+from patchbatch.descriptors.train import objective
 from patchbatch.descriptors.train.objective import (
-    LOSSES,
     Described,
     ObjectiveSettings,
     PointMatches,
@@ -67,8 +67,16 @@ def test_pair_losses_see_distances_and_options():
     queries = set1.descriptors[matches.source]
     positive = (queries - set2.descriptors[matches.match]).norm(dim=1)
     negative = (queries - set2.descriptors[matches.wrong]).norm(dim=1)
-    expected = cent_drlim_sd(positive, negative, 2.0, 0.6)
+    expected = make_loss("cent+sd", margin=2.0, balance=0.6)(positive, negative)
     torch.testing.assert_close(points_loss(set1, set2, matches, settings), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_pair_loss_computes_no_similarities(monkeypatch):
+    def unwanted(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(objective, "_similarities", unwanted)
+    points_loss(*scene(), replace(SETTINGS, loss="cent+sd"))
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -1,0 +1,10 @@
+from .drlim import CentDrLIM as CentDrLIM
+from .drlim import CentDrLIMSD as CentDrLIMSD
+from .drlim import DrLIM as DrLIM
+from .drlim import DrLIMSD as DrLIMSD
+from .hinge import HingeSD as HingeSD
+from .hinge import ThresholdedHinge as ThresholdedHinge
+from .siamese import Siamese as Siamese
+from .softmax import SoftmaxMatching as SoftmaxMatching
+from .table import LOSSES as LOSSES
+from .table import make_loss as make_loss

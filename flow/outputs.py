@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from flow.synthetic import demo_scene
 from flow.visualize import confidence_to_image, flow_to_color, kitti_error_map, matches_to_color
-from patchbatch.data.files import atomic_path
+from patchbatch.data.files import atomic_path, check_overwriting
 from patchbatch.data.formats import FLOW_SUFFIXES, write_flow
 from patchbatch.data.images import write_image
 from patchbatch.data.matches_io import write_matches
@@ -56,23 +56,13 @@ def _wanted(arguments: argparse.Namespace) -> list[tuple[Path, str, tuple[str, .
 
 
 def _check_overwriting(arguments: argparse.Namespace) -> None:
-    read = {
-        "IMG": arguments.images, "--gt": [arguments.gt], "--edges": [arguments.edges],
-        "--matches-in": [arguments.matches_in], "--initial-flow": [arguments.initial_flow],
-        "--settings": [arguments.settings], "--model": [arguments.model],
-        "--edge-network": [arguments.edge_network],
-    }  # fmt: skip
-    taken = {
-        Path(path).resolve(): f"the input of {option}"
-        for option, paths in read.items()
-        for path in paths
-        if path is not None
-    }
-    for path, option, _ in _wanted(arguments):
-        place = path.resolve()
-        if place in taken:
-            raise PatchBatchError(f"{path}: {option} would overwrite {taken[place]}; choose another name")
-        taken[place] = f"the output of {option}"
+    reads = [
+        *(("IMG", image) for image in arguments.images), ("--gt", arguments.gt), ("--edges", arguments.edges),
+        ("--matches-in", arguments.matches_in), ("--initial-flow", arguments.initial_flow),
+        ("--settings", arguments.settings), ("--model", arguments.model),
+        ("--edge-network", arguments.edge_network),
+    ]  # fmt: skip
+    check_overwriting(reads, [(option, path) for path, option, _ in _wanted(arguments)])
 
 
 def _check(path: Path, suffixes: tuple[str, ...] | None, option: str, made: Path | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -130,3 +130,28 @@ def _checked_target(path: FilePath) -> Path:
 def _reason(error: Exception) -> str:
     """Return the bare cause of an error, without the file name that the caller adds."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+
+
+def check_overwriting(
+    reads: Iterable[tuple[str, FilePath | None]], writes: Iterable[tuple[str, FilePath | None]]
+) -> None:
+    """Refuse outputs that would overwrite an input or each other.
+
+    Parameters
+    ----------
+    reads, writes
+        What a file is called, such as an option, and the file; None stands for no file.
+
+    Raises
+    ------
+    PatchBatchError
+        Names the file and both uses of it.
+    """
+    taken = {Path(path).resolve(): f"the input of {name}" for name, path in reads if path is not None}
+    for name, path in writes:
+        if path is None:
+            continue
+        place = Path(path).resolve()
+        if place in taken:
+            raise PatchBatchError(f"{path}: {name} would overwrite {taken[place]}; choose another name")
+        taken[place] = f"the output of {name}"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from patchbatch import __version__
+from patchbatch.data.files import check_overwriting, peek
 from patchbatch.errors import PatchBatchError
 
 DESCRIPTION = """\
@@ -108,14 +109,59 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
 
 
+def checked_kind(arguments: argparse.Namespace) -> str:
+    """Return which scorer is meant, after a look at what goes together.
+
+    Raises
+    ------
+    PatchBatchError
+        For options that do not.
+    """
+    learned = arguments.train is not None or arguments.splits
+    kind = str(arguments.scorer or ("jb" if learned or arguments.model else "cosine"))
+    if arguments.model is not None and kind != "jb":
+        raise PatchBatchError(f"--model is a Joint Bayesian model, not {kind}; leave out --scorer")
+    if kind != "cosine" and not learned and arguments.model is None:
+        raise PatchBatchError(f"{kind} has to learn: give --train, --splits, or (jb) --model")
+    if arguments.save is not None and (kind != "jb" or arguments.train is None):
+        raise PatchBatchError("--save keeps a Joint Bayesian model learned from --train; give --train")
+    if arguments.splits and arguments.pairs is not None:
+        raise PatchBatchError("--splits draws pairs within its folds; leave out --pairs")
+    if arguments.train_labels is not None and arguments.train is None:
+        raise PatchBatchError("--train-labels are those of --train; give --train as well")
+    if arguments.folds < 2 or arguments.seed < 0:
+        raise PatchBatchError("--folds must be 2 or more and --seed 0 or more")
+    return kind
+
+
+def check_files(arguments: argparse.Namespace) -> None:
+    """Refuse inputs that are missing and outputs that would overwrite them, before anything is imported.
+
+    Raises
+    ------
+    PatchBatchError
+        Names the file.
+    """
+    given = ("--labels", "--pairs", "--train", "--train-labels", "--model")
+    reads = [("FEATURES", arguments.features)]
+    reads += [(option, getattr(arguments, option[2:].replace("-", "_"))) for option in given]
+    for _, path in reads:
+        if path is not None:
+            peek(path, 1)
+    outputs = (("-o", arguments.output), ("--save", arguments.save), ("--json", arguments.json))
+    check_overwriting(reads, outputs)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `patchbatch-verify`; return 0, or 1 after a one-line message. Usage errors exit with 2."""
     arguments = build_parser().parse_args(argv)
     try:
+        kind = checked_kind(arguments)
+        check_files(arguments)
         # Imported after the arguments are known to be right, so that --help and usage errors are quick.
         from patchbatch.transfer.verification import command as verify_command  # noqa: PLC0415
 
-        for line in verify_command.run(arguments):
+        for line in verify_command.run(arguments, kind):
             print(line)
     except PatchBatchError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -299,3 +299,24 @@ def test_help_imports_no_torch():
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert told.returncode == 0
     assert "examples:" in told.stdout
+
+
+def test_an_output_never_overwrites_an_input_or_another_output(files, tmp_path, capsys):
+    before = (tmp_path / "test.npz").read_bytes()
+    for words, says in (
+        (["-o", "test.npz"], "test.npz: -o would overwrite the input of FEATURES"),
+        (["--train", "train.npz", "--save", "./train.npz"], "would overwrite the input of --train"),
+        (["-o", "x.npz", "--json", "x.npz"], "x.npz: --json would overwrite the output of -o"),
+    ):
+        assert main(["test.npz", "--count", "20", *words]) == 1
+        assert says in capsys.readouterr().err
+    assert (tmp_path / "test.npz").read_bytes() == before
+    assert not (tmp_path / "x.npz").exists()
+
+
+def test_a_missing_file_is_said_before_anything_is_imported(files):
+    code = "import sys\nfrom patchbatch.transfer.cli import main\nassert main(['none.npz']) == 1\n"
+    code += "print(sorted({'torch', 'numpy', 'scipy'} & set(sys.modules)))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
+    assert told.stderr == "error: none.npz does not exist; check the name\n"

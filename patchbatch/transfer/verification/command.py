@@ -40,8 +40,15 @@ class _Data:
     train: FeatureSet | None
 
 
-def run(arguments: argparse.Namespace) -> Iterator[str]:
+def run(arguments: argparse.Namespace, kind: str) -> Iterator[str]:
     """Carry out a command line that `patchbatch.transfer.cli` parsed; yield the lines to print.
+
+    Parameters
+    ----------
+    arguments
+        As parsed, see `patchbatch.transfer.cli.build_parser`.
+    kind
+        Which scorer is meant: "cosine", "jb" or "siamese".
 
     Raises
     ------
@@ -49,7 +56,6 @@ def run(arguments: argparse.Namespace) -> Iterator[str]:
         Options that do not go together, and all that readers, scorers and writers refuse. Files are written
         last, each whole or not at all.
     """
-    kind = _checked_kind(arguments)
     _check_outputs(arguments)
     data = _read(arguments)
     if arguments.splits:
@@ -60,25 +66,6 @@ def run(arguments: argparse.Namespace) -> Iterator[str]:
     scores = score_pairs(scorer, data.features, pairs.first, pairs.second)
     result = None if pairs.same is None else _judge(pairs, pairs.same, scores, arguments.folds)
     yield from _finish(arguments, kind, pairs, scores, result, scorer)
-
-
-def _checked_kind(arguments: argparse.Namespace) -> str:
-    """Return which scorer is meant, after a look at what goes together."""
-    learned = arguments.train is not None or arguments.splits
-    kind = str(arguments.scorer or ("jb" if learned or arguments.model else "cosine"))
-    if arguments.model is not None and kind != "jb":
-        raise PatchBatchError(f"--model is a Joint Bayesian model, not {kind}; leave out --scorer")
-    if kind != "cosine" and not learned and arguments.model is None:
-        raise PatchBatchError(f"{kind} has to learn: give --train, --splits, or (jb) --model")
-    if arguments.save is not None and (kind != "jb" or arguments.train is None):
-        raise PatchBatchError("--save keeps a Joint Bayesian model learned from --train; give --train")
-    if arguments.splits and arguments.pairs is not None:
-        raise PatchBatchError("--splits draws pairs within its folds; leave out --pairs")
-    if arguments.train_labels is not None and arguments.train is None:
-        raise PatchBatchError("--train-labels are those of --train; give --train as well")
-    if arguments.folds < 2 or arguments.seed < 0:
-        raise PatchBatchError("--folds must be 2 or more and --seed 0 or more")
-    return kind
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:

@@ -159,25 +159,21 @@ def estimate_flow(
     >>> result.flow.shape
     (64, 96, 2)
     """
+    if initial_flow is not None and matches is not None:
+        raise PatchBatchError("matches and an initial flow are both given; leave one of them out")
     chosen = with_methods(settings or flow_settings(preset), preset, seed=seed)
     first, second = load_pair(image1, image2)
     meter = Meter(on_stage, per_stage_memory)
     if initial_flow is not None:
-        if matches is not None:
-            raise PatchBatchError(
-                "matches and an initial flow are both given; an initial flow needs no matches"
-            )
         return _refined_only(initial_flow, first, second, chosen, refine, keep_stages, meter)
     if matches is not None:
         found = _Found(given_matches(matches, first.shape[:2]), False, None)
     else:
         found = _find_matches(first, second, _descriptor(model, device), precision, chosen.matching, meter)
+    descriptors = found.descriptors if keep_stages else None
+    del found.descriptors  # half a gigabyte of a KITTI image, free from here on
     stages: dict[str, Field] = {"matches": sparse_field(found.matches, first.shape[:2])}
     result, confidence = stages["matches"], _sparse_confidence(found.matches, first.shape[:2])
-    if not keep_stages:
-        found = replace(
-            found, descriptors=None
-        )  # half a gigabyte of a KITTI image, free for the dense stages
     if interpolate:
         borders = None if edges is None else given_edges(edges, first.shape[:2])
         with meter.stage("interpolate"):
@@ -189,7 +185,7 @@ def estimate_flow(
         result = stages["refined"] = (flow, result[1])
     return FlowResult(
         *result, confidence, found.matches, found.calibrated, meter.seconds(), meter.costs,
-        stages if keep_stages else {}, found.descriptors,
+        stages if keep_stages else {}, descriptors,
     )  # fmt: skip
 
 
@@ -197,7 +193,7 @@ def estimate_flow(
 _interpolate, _refine = interpolate, refine
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Found:
     """Matches, whether their confidence is calibrated, and the descriptors of image 1."""
 
@@ -212,11 +208,8 @@ def _descriptor(model: Any, device: str) -> Descriptor:
         return load_descriptor(model, device)
     from patchbatch.descriptors.adapters import as_descriptor  # noqa: PLC0415 - seldom needed
 
-    on = (
-        next((one.device for one in model.parameters()), "cpu")
-        if isinstance(model, torch.nn.Module)
-        else "cpu"
-    )
+    parameters = model.parameters() if isinstance(model, torch.nn.Module) else iter(())
+    on = next((one.device for one in parameters), "cpu")
     return as_descriptor(model, type(model).__name__, on)
 
 

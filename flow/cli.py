@@ -181,7 +181,7 @@ def _uncalibrated(arguments: argparse.Namespace, settings: FlowSettings) -> str:
         return f"note: the confidence is made from the scores in {arguments.matches_in}"
     return (
         f"note: the confidence was not fitted for {arguments.model} with {settings.matching.method}; it "
-        "ranks pixels, but is no probability"
+        "ranks matches, but is no probability"
     )
 
 

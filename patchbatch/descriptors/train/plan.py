@@ -81,7 +81,7 @@ def make_plan(arguments: argparse.Namespace) -> Plan:
         raise PatchBatchError(f"workers is {arguments.workers}; give 0 or more")
     if arguments.teacher and objective.of_pairs:
         raise PatchBatchError(
-            f"a teacher goes with the loss softmax, not {objective.loss}; choose --loss softmax"
+            f"a teacher goes with the loss softmax, not {objective.loss}; leave one of them out"
         )
     for weights in (arguments.start, arguments.teacher):
         if weights:

@@ -29,7 +29,7 @@ def resolve_device(device: str = "auto") -> torch.device:
         raise PatchBatchError(f"unknown device {device!r}; use auto, cpu, cuda or mps") from error
     usable = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not usable.get(resolved.type, False):
-        raise PatchBatchError(f"this machine has no usable {resolved.type} device; use --device cpu or auto")
+        raise PatchBatchError(f"this machine has no usable {resolved.type} device; use cpu or auto")
     if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
         raise PatchBatchError(
             f"there are {torch.cuda.device_count()} CUDA devices, so no {device!r}; use a lower number"
@@ -54,9 +54,7 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     if precision not in PRECISIONS:
         raise PatchBatchError(f"unknown precision {precision!r}; use auto, {', '.join(PRECISIONS)}")
     if precision == "float16" and device.type == "cpu":
-        raise PatchBatchError(
-            "float16 is not worth having on a CPU; use --precision bfloat16, float32 or auto"
-        )
+        raise PatchBatchError("float16 is not worth having on a CPU; use bfloat16, float32 or auto")
     return PRECISIONS[precision]
 
 

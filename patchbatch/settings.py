@@ -244,7 +244,7 @@ def _from_toml(value: Any, expected: Any) -> Any:
     if value == NONE and types.NoneType in typing.get_args(expected):
         return None
     if isinstance(value, list):
-        return tuple(value)
+        return tuple(tuple(one) if isinstance(one, list) else one for one in value)
     whole = isinstance(value, int) and not isinstance(value, bool)
     kinds = (expected, *typing.get_args(expected))
     return float(value) if whole and float in kinds and int not in kinds else value

@@ -43,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     check_folders(arguments.json)
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # a line a run, on stderr
+    logging.getLogger("patchbatch").setLevel(logging.WARNING)  # and not what each trainer says
     settings = ablation.AblationSettings(
         steps=arguments.steps, seeds=arguments.seeds, scenes=arguments.scenes, margin=arguments.margin,
         balance=arguments.balance,

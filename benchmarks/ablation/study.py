@@ -6,21 +6,23 @@ import itertools
 import logging
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.environment import describe_environment
 from patchbatch.descriptors.network.config import PatchNetConfig
 from patchbatch.descriptors.patch_net import PatchNet
-from patchbatch.descriptors.train.batch import Batch, BatchLoss
-from patchbatch.descriptors.train.objective import ObjectiveSettings, distance
-from patchbatch.descriptors.train.sampling import PairSource, SourceSettings
-from patchbatch.errors import PatchBatchError
+from patchbatch.descriptors.train.batch import BatchLoss
+from patchbatch.descriptors.train.loop import Trainer
+from patchbatch.descriptors.train.objective import distance
+from patchbatch.descriptors.train.sampling import PairSource, Sample
+from patchbatch.descriptors.train.settings import ObjectiveSettings, SourceSettings, TrainSettings
+from patchbatch.settings import Settings, setting
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ FIGURES = ("rank1", "fpr95", "near-fpr95")
 
 
 @dataclass(frozen=True)
-class AblationSettings:
+class AblationSettings(Settings):
     """Budget and options that all variants share.
 
     Attributes
@@ -48,18 +50,39 @@ class AblationSettings:
         m and λ.
     """
 
-    steps: int = 400
-    pairs: int = 4
-    points: int = 48
-    seeds: int = 3
-    scenes: int = 400
-    margin: float = 100.0
-    balance: float = 0.8
+    steps: int = setting(400, least=1)
+    pairs: int = setting(4, least=1)
+    points: int = setting(48, least=1)
+    seeds: int = setting(3, least=1)
+    scenes: int = setting(400, least=1)
+    margin: float = setting(100.0, above=0)
+    balance: float = setting(0.8, least=0, most=1)
 
-    def __post_init__(self) -> None:
-        for name in ("steps", "pairs", "points", "seeds", "scenes"):
-            if getattr(self, name) < 1:
-                raise PatchBatchError(f"{name} is {getattr(self, name)}; give 1 or more")
+
+class Shuffled(Dataset[Sample]):
+    """Scenes in memory by the number of a sample: all of them in random order, then all in another.
+
+    Parameters
+    ----------
+    scenes
+        As `PairSource` makes them.
+    seed
+        Of the orders.
+    length
+        Number of samples.
+    """
+
+    def __init__(self, scenes: Sequence[Sample], seed: int, length: int):
+        self.scenes = scenes
+        rng = np.random.default_rng(seed)
+        rounds = [rng.permutation(len(scenes)) for _ in range(-(-length // len(scenes)))]
+        self.order = np.concatenate(rounds)[:length]
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.scenes[int(self.order[index])]
 
 
 def run(photos: Sequence[Path], settings: AblationSettings) -> dict[str, Any]:
@@ -81,7 +104,7 @@ def run(photos: Sequence[Path], settings: AblationSettings) -> dict[str, Any]:
             runs.append(_score(trained, held_out))
             log.info("%s, %s, seed %d: %s", loss, normalization, seed, runs[-1])
         rows.append({"loss": loss, "normalization": normalization, "runs": runs} | _summary(runs))
-    return {"rows": rows, "settings": asdict(settings), "environment": describe_environment("cpu")}
+    return {"rows": rows, "settings": settings.to_table(), "environment": describe_environment("cpu")}
 
 
 def format_table(rows: Sequence[dict[str, Any]]) -> str:
@@ -103,19 +126,12 @@ def _summary(runs: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
     }
 
 
-def _load(source: PairSource) -> list[tuple[Tensor, ...]]:
-    return [tuple(torch.from_numpy(part) for part in source[index]) for index in range(len(source))]
-
-
-def _batch(scenes: Sequence[tuple[Tensor, ...]], numbers: Sequence[int]) -> Batch:
-    image1, image2, flow, visible = (
-        torch.stack(parts) for parts in zip(*(scenes[n] for n in numbers), strict=True)
-    )
-    return image1, image2, flow, visible
+def _load(source: PairSource) -> list[Sample]:
+    return [source[index] for index in range(len(source))]
 
 
 def _train(
-    loss: str, normalization: str, seed: int, scenes: Sequence[tuple[Tensor, ...]], settings: AblationSettings
+    loss: str, normalization: str, seed: int, scenes: Sequence[Sample], settings: AblationSettings
 ) -> BatchLoss:
     torch.manual_seed(seed)
     net = PatchNet(PatchNetConfig(channels=CHANNELS, normalization=normalization))
@@ -124,29 +140,24 @@ def _train(
     if loss.endswith("+sd"):
         options["balance"] = settings.balance
     objective = ObjectiveSettings(loss=loss, options=tuple(options.items()), points=settings.points)
-    model = BatchLoss(net, objective, bfloat16=True, seed=seed)
-    optimizer = torch.optim.AdamW(net.parameters(), 2e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, settings.steps, pct_start=0.1)
-    order = np.random.default_rng(seed)
-    for step in range(settings.steps):
-        chosen = order.choice(len(scenes), min(settings.pairs, len(scenes)), replace=False).tolist()
-        numbers = list(range(step * settings.pairs, step * settings.pairs + len(chosen)))
-        value = model(_batch(scenes, chosen), numbers)
-        optimizer.zero_grad()
-        value.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimizer.step()
-        schedule.step()
-    net.eval()
-    return model
+    schedule = TrainSettings(
+        steps=settings.steps, batch=settings.pairs, warmup=-(-settings.steps // 10), seed=seed,
+        report_every=settings.steps, validate_every=settings.steps,
+    )  # fmt: skip
+    order = Shuffled(scenes, seed, settings.steps * settings.pairs)
+    trainer = Trainer(net, order, None, schedule, objective)
+    trainer.run(workers=0)
+    return trainer.batch_loss
 
 
 @torch.inference_mode()
-def _score(model: BatchLoss, held_out: Sequence[tuple[Tensor, ...]]) -> dict[str, float]:
+def _score(model: BatchLoss, held_out: Sequence[Sample]) -> dict[str, float]:
     hits, matching, elsewhere, near = [], [], [], []
-    for number in range(0, len(held_out), 4):
-        rows = range(number, min(number + 4, len(held_out)))
-        for set1, set2, matches in model.described(_batch(held_out, rows), list(rows)):
+    batches: DataLoader[Sample] = DataLoader(held_out, batch_size=4)  # type: ignore[arg-type]
+    numbers = iter(range(len(held_out)))
+    for batch in batches:
+        rows = [next(numbers) for _ in batch[0]]
+        for set1, set2, matches in model.described(batch, rows):
             queries = set1.descriptors[matches.source]
             hits.append(torch.cdist(queries, set2.descriptors).argmin(dim=1) == matches.match)
             matching.append(distance(queries, set2.descriptors[matches.match]))

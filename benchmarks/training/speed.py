@@ -17,8 +17,8 @@ from patchbatch.descriptors.losses.drlim import CentDrLIMSD
 from patchbatch.descriptors.network.config import PRESETS
 from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.descriptors.train.batch import Batch, BatchLoss
-from patchbatch.descriptors.train.objective import ObjectiveSettings, distance
-from patchbatch.descriptors.train.sampling import SourceSettings
+from patchbatch.descriptors.train.objective import distance
+from patchbatch.descriptors.train.settings import ObjectiveSettings, SourceSettings
 
 # The trainer's own: pairs of an update, matches of a pair (dense and patch by patch).
 PAIRS, DENSE_POINTS, PATCH_POINTS = 3, 400, 64

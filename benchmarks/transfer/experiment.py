@@ -15,11 +15,11 @@ from benchmarks.environment import describe_environment
 from patchbatch.transfer.multiverse.diagnostics import diagnose
 from patchbatch.transfer.multiverse.head import MultiverseHead, MultiverseSettings
 from patchbatch.transfer.multiverse.networks import MultiverseNet
-from patchbatch.transfer.multiverse.train import TrainSettings, train_net
+from patchbatch.transfer.multiverse.train import NetTrainSettings, train_net
 from patchbatch.transfer.spectra import EFFECTIVE_RANKS, effective_rank, singular_values
 
 HEAD = MultiverseSettings(weight_penalty=5e-4, orthogonality=1e-2)
-TRAINING = TrainSettings(epochs=60, batch=256, learning_rate=0.1, momentum=0.9, weight_decay=2e-3)
+TRAINING = NetTrainSettings(epochs=60, batch=256, learning_rate=0.1, momentum=0.9, weight_decay=2e-3)
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def make_net(settings: ClassSettings, copies: int, head: MultiverseSettings, see
     return MultiverseNet(trunk, {"4": MultiverseHead(features, settings.classes, copies, head)})
 
 
-def _row(name: str, copies: int, head: MultiverseSettings, training: TrainSettings) -> dict[str, Any]:
+def _row(name: str, copies: int, head: MultiverseSettings, training: NetTrainSettings) -> dict[str, Any]:
     settings = ClassSettings()
     samples = make_samples(settings, training.seed)
     net = make_net(settings, copies, head, training.seed)

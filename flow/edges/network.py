@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn.functional import interpolate as resize
 from torch.nn.functional import max_pool2d, relu
 
 from flow.edges.gradient import as_colour
-from patchbatch.data.files import atomic_path
+from patchbatch.data.tensor_files import read_tensors, write_tensors
 from patchbatch.errors import PatchBatchError
 
 SHIPPED = Path(__file__).with_name("network.safetensors")
@@ -88,8 +86,7 @@ class _Pair(nn.Module):
 
 def save_edge_network(network: EdgeNetwork, path: str | PathLike[str]) -> None:
     """Write the weights in half precision as safetensors."""
-    with atomic_path(path) as temporary:  # not save_file, which keeps the file from all but its owner
-        temporary.write_bytes(save({n: v.half().contiguous() for n, v in network.state_dict().items()}))
+    write_tensors(path, {name: value.half().cpu().numpy() for name, value in network.state_dict().items()})
 
 
 @cache
@@ -101,13 +98,12 @@ def load_edge_network(path: str) -> EdgeNetwork:
     PatchBatchError
         If the file is missing or holds no weights of this network.
     """
-    network = EdgeNetwork()
+    network, mend = EdgeNetwork(), "python -m flow.edges.train makes such files"
+    arrays, _ = read_tensors(path, mend)
     try:
-        network.load_state_dict({name: value.float() for name, value in load_file(path).items()})
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise PatchBatchError(
-            f"{path} holds no weights of an edge network; flow.edges.train makes them"
-        ) from error
+        network.load_state_dict({name: torch.from_numpy(value).float() for name, value in arrays.items()})
+    except RuntimeError as error:
+        raise PatchBatchError(f"{path} holds no weights of an edge network; {mend}") from error
     return network.eval()
 
 

@@ -25,9 +25,13 @@ from .matches_io import read_edges as read_edges
 from .matches_io import read_matches as read_matches
 from .matches_io import write_edges as write_edges
 from .matches_io import write_matches as write_matches
+from .npz import read_array as read_array
+from .npz import read_npy as read_npy
 from .npz import read_npz as read_npz
 from .npz import write_npz as write_npz
 from .pfm import read_pfm as read_pfm
 from .pfm import read_pfm_flow as read_pfm_flow
 from .pfm import write_pfm as write_pfm
 from .pfm import write_pfm_flow as write_pfm_flow
+from .tensor_files import read_tensors as read_tensors
+from .tensor_files import write_tensors as write_tensors

@@ -105,9 +105,27 @@ def atomic_path(path: FilePath) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, target)
     except OSError as error:
-        raise PatchBatchError(f"{path} cannot be written ({_reason(error)}); choose another -o") from error
+        raise PatchBatchError(f"{path} cannot be written ({_reason(error)}); choose another place") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_folder(path: FilePath) -> Path:
+    """Make a folder, and those above it, if it is not there; return it.
+
+    Raises
+    ------
+    PatchBatchError
+        When it cannot be made, is a file, or cannot be written to.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError("no permission to write")
+    except (OSError, ValueError) as error:
+        raise PatchBatchError(f"folder {path!s} cannot be used ({_reason(error)}); choose another") from error
+    return folder
 
 
 def _checked_target(path: FilePath) -> Path:
@@ -115,11 +133,9 @@ def _checked_target(path: FilePath) -> Path:
     try:
         target = Path(path).resolve()
         if not target.parent.is_dir():
-            raise PatchBatchError(
-                f"folder {Path(path).parent} does not exist; create it or choose another -o"
-            )
+            raise PatchBatchError(f"folder {Path(path).parent} does not exist; create it or choose another")
         if target.exists() and not target.is_file():
-            raise PatchBatchError(f"{path} is a folder or a device; name a file with -o")
+            raise PatchBatchError(f"{path} is a folder or a device; name a file")
     except PatchBatchError:
         raise
     except (OSError, ValueError, RuntimeError) as error:  # a null character, a loop of links

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from patchbatch.data.files import FilePath, atomic_path, peek, read_bytes
 from patchbatch.data.images import as_float, load_image, to_grey, write_image
+from patchbatch.data.npz import read_npy
 from patchbatch.errors import PatchBatchError
 
 Points = NDArray[np.float32]
@@ -145,7 +146,7 @@ def read_edges(path: FilePath, shape: tuple[int, int] | None = None) -> NDArray[
     if suffix in _IMAGE_SUFFIXES:
         edges = to_grey(load_image(path))
     else:
-        stored = _read_npy(path) if suffix == ".npy" else _read_raw(path, shape)
+        stored = read_npy(path) if suffix == ".npy" else _read_raw(path, shape)
         edges = _strengths(stored, path)
     if shape is not None and edges.shape != tuple(shape):
         raise PatchBatchError(f"{path} has shape {edges.shape} but {tuple(shape)} is asked for; resize it")
@@ -161,16 +162,6 @@ def _strengths(stored: NDArray[Any], path: FilePath) -> NDArray[np.float32]:
     if edges.ndim != 2:
         raise PatchBatchError(f"{path}: an edge map has shape (H, W), not {edges.shape}; take one channel")
     return edges
-
-
-def _read_npy(path: FilePath) -> NDArray[Any]:
-    """Read an array whose header has been held against the file's size by mapping it first."""
-    if peek(path, 6)[1] != b"\x93NUMPY":
-        raise PatchBatchError(f"{path} is not a .npy file; check the suffix")
-    try:
-        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
-    except Exception as error:  # the header parser lets syntax, token and overflow errors through
-        raise PatchBatchError(f"{path} is not a numpy array or is damaged; write or copy it again") from error
 
 
 def _read_raw(path: FilePath, shape: tuple[int, int] | None) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Flow with mask and confidence in one numpy archive, read without pickle and without trust."""
+"""Numpy's files, read without pickle and without trust; flow with mask and confidence in one archive."""
 
 from __future__ import annotations
 
@@ -62,6 +62,66 @@ def read_npz_confidence(path: FilePath) -> NDArray[np.float32]:
     with _archive(path) as archive:
         confidence = _read_array(archive, "confidence", path, kinds="f")
     return checked_confidence(confidence, f"{path}: confidence")
+
+
+def read_array(
+    path: FilePath, key: str, kinds: str = "fiub", least_side: int = 1, max_side: int = MAX_SIDE
+) -> NDArray[Any]:
+    """Read one array of an archive.
+
+    Parameters
+    ----------
+    path
+        A `.npz` file.
+    key
+        Name of the array.
+    kinds
+        The kinds of type it may have, numpy's letters: f, i, u, b, and U for texts.
+    least_side, max_side
+        Smallest and largest side it may have.
+
+    Returns
+    -------
+    ndarray
+        As it is stored.
+
+    Raises
+    ------
+    PatchBatchError
+        As `read_npz`: no file, no archive, no such array, another type, or one that claims more than the
+        file can hold.
+    """
+    with _archive(path) as archive:
+        return _read_array(archive, key, path, kinds, least_side, max_side)
+
+
+def array_names(path: FilePath) -> list[str]:
+    """Return the names of the arrays in an archive.
+
+    Raises
+    ------
+    PatchBatchError
+        The file is missing or no archive.
+    """
+    with _archive(path) as archive:
+        return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+
+
+def read_npy(path: FilePath) -> NDArray[Any]:
+    """Read a `.npy` file, of any shape and of any type but objects.
+
+    Raises
+    ------
+    PatchBatchError
+        The file is missing, damaged, or claims more than it holds.
+    """
+    if peek(path, 6)[1] != b"\x93NUMPY":
+        raise PatchBatchError(f"{path} is not a .npy file; check the suffix")
+    try:
+        # Mapped first: that fails, before memory is asked for, where the header claims more than there is.
+        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+    except Exception as error:  # the header parser lets syntax, token and overflow errors through
+        raise PatchBatchError(f"{path} is not a numpy array or is damaged; write or copy it again") from error
 
 
 def checked_confidence(confidence: NDArray[Any], name: str) -> NDArray[np.float32]:
@@ -133,7 +193,9 @@ def _archive(path: FilePath) -> Iterator[zipfile.ZipFile]:
         ) from error
 
 
-def _read_array(archive: zipfile.ZipFile, key: str, path: FilePath, kinds: str) -> NDArray[Any]:
+def _read_array(
+    archive: zipfile.ZipFile, key: str, path: FilePath, kinds: str, least: int = 1, most: int = MAX_SIDE
+) -> NDArray[Any]:
     """Read one array after holding its header against the member's and the file's size."""
     if f"{key}.npy" not in archive.namelist():
         raise PatchBatchError(f"{path} has no array named {key}; write it with that key")
@@ -141,8 +203,9 @@ def _read_array(archive: zipfile.ZipFile, key: str, path: FilePath, kinds: str) 
     with archive.open(member) as stream:
         shape, dtype = _read_header(stream)
         expected = stream.tell() + dtype.itemsize * int(np.prod(shape, dtype=object))
-    if dtype.kind not in kinds or dtype.hasobject or not all(0 < side <= MAX_SIDE for side in shape):
-        raise PatchBatchError(f"{path}: {key} has {dtype} of shape {shape}; write real numbers")
+    wanted = "numbers or texts" if "U" in kinds else "real numbers"
+    if dtype.kind not in kinds or dtype.hasobject or not all(least <= side <= most for side in shape):
+        raise PatchBatchError(f"{path}: {key} has {dtype} of shape {shape}; write {wanted}")
     held = min(member.compress_size, os.path.getsize(path))
     if (
         member.compress_type not in _METHODS

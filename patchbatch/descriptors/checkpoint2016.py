@@ -55,8 +55,9 @@ def load_2016(weights: Path, statistics: Path) -> PatchNet:
     Filters are taken as they are stored. The models were made for GPUs, where the authors' layer
     correlates, as PyTorch does; only its CPU twin turns filters around.
 
-    The 2016 program standardises 8-bit grey images as a whole. A patch standardised so, times
-    `config.input_std` plus `config.input_mean`, is what the network takes; `describe` does it for images.
+    The 2016 program standardises 8-bit grey images as a whole. Patches of an image standardised so, times
+    `config.input_std` plus `config.input_mean`, give its numbers when the network is called with them.
+    `describe` gives others: it standardises by the surroundings of every pixel (a Gaussian of 60 px).
 
     Parameters
     ----------

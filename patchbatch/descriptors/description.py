@@ -203,7 +203,7 @@ def standardize(image: NDArray[np.float32], model: PatchTrunk) -> NDArray[np.flo
     """Bring the surroundings of every pixel to the mean and deviation that the network expects.
 
     The surroundings fade out as a Gaussian of `SURROUNDINGS_PX` and end at the image's border. The 2016 code
-    standardises whole images; then the shade of a tree keeps next to no contrast. A constant image
+    standardises whole images instead; then the shade of a tree keeps next to no contrast. A constant image
     becomes the mean.
     """
     centred = image - _surrounding_mean(image)

@@ -6,15 +6,13 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
-from patchbatch.data.files import atomic_path
+from patchbatch.data.tensor_files import read_tensors, write_tensors
 from patchbatch.descriptors.network.config import PatchNetConfig
 from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.errors import PatchBatchError
 
-MAX_BYTES = 200_000_000
+MEND = "make one with the trainer"
 
 
 def save_weights(net: PatchNet, path: Path, notes: dict[str, str] | None = None) -> None:
@@ -30,13 +28,12 @@ def save_weights(net: PatchNet, path: Path, notes: dict[str, str] | None = None)
         Further header entries (command, data, date).
     """
     tensors = {
-        name: value.half().contiguous()
+        name: value.half().cpu().numpy()
         for name, value in net.state_dict().items()
         if value.is_floating_point()
     }
     header = {"config": json.dumps(net.config.to_dict()), **(notes or {})}
-    with atomic_path(path) as temporary:  # not save_file, which keeps the file from all but its owner
-        temporary.write_bytes(save(tensors, metadata=header))
+    write_tensors(path, tensors, header)
 
 
 def read_weights(path: Path) -> PatchNet:
@@ -47,18 +44,14 @@ def read_weights(path: Path) -> PatchNet:
     PatchBatchError
         When the file is missing, is not safetensors, is too large, or does not fit the settings it carries.
     """
-    if not path.is_file():
-        raise PatchBatchError(f"no weights file {path}; check the name")
-    if path.stat().st_size > MAX_BYTES:
-        raise PatchBatchError(f"{path} is larger than any network of this kind; is it a weights file?")
+    arrays, header = read_tensors(path, MEND)
     try:
-        with safe_open(path, framework="pt") as file:
-            config = PatchNetConfig.from_dict(json.loads(file.metadata()["config"]))
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise PatchBatchError(
-            f"{path} is not a PatchBatch weights file; make one with the trainer"
-        ) from error
+        config = PatchNetConfig.from_dict(json.loads(header["config"]))
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise PatchBatchError(f"{path} is not a PatchBatch weights file; {MEND}") from error
+    except PatchBatchError as error:
+        raise PatchBatchError(f"{path} describes no network of this version ({error}); {MEND}") from error
+    tensors = {name: torch.from_numpy(values).float() for name, values in arrays.items()}
     net = PatchNet(config)
     counters = {name: value for name, value in net.state_dict().items() if not value.is_floating_point()}
     try:

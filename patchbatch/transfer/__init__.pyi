@@ -8,7 +8,7 @@ from .multiverse.head import MultiverseSettings as MultiverseSettings
 from .multiverse.networks import MultiverseNet as MultiverseNet
 from .multiverse.networks import NetworkInNetwork as NetworkInNetwork
 from .multiverse.networks import ScratchNet as ScratchNet
-from .multiverse.train import TrainSettings as TrainSettings
+from .multiverse.train import NetTrainSettings as NetTrainSettings
 from .multiverse.train import train_net as train_net
 from .spectra import EFFECTIVE_RANKS as EFFECTIVE_RANKS
 from .spectra import FisherSpectrum as FisherSpectrum

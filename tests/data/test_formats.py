@@ -400,7 +400,7 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
     for name, part in [
-        ("none/a.flo", "folder .*none does not exist; create it or choose another -o"),
+        ("none/a.flo", "folder .*none does not exist; create it or choose another"),
         ("file/a.flo", "does not exist"),
         ("", "is a folder"),
         ("loop", "loop"),

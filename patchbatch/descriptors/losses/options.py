@@ -6,13 +6,54 @@ importing what computes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import ClassVar
 
+from patchbatch.errors import PatchBatchError
 from patchbatch.settings import Settings, setting
+
+UNIT_DIAMETER = 2.0
+"""Largest distance of two descriptors of unit length."""
 
 
 @dataclass(frozen=True)
-class MarginOptions(Settings):
+class LossOptions(Settings):
+    """What the options of all losses have in common.
+
+    A hinge acts where it can stop: a distance of at least `UNIT_DIAMETER` is reached by no descriptors of
+    unit length, so that every non-match would be pushed for ever. The defaults of the classes are those of
+    the literature, mostly for descriptors of any length; `at_unit_length` has others for unit length. 1 is an
+    angle of 60 degrees: well above the distances of near things before training, and below √2, where the
+    distances of unrelated descriptors of many numbers lie, so that these are left alone.
+    """
+
+    at_unit_length: ClassVar[Mapping[str, float]] = MappingProxyType({})
+
+    def turning_point(self) -> tuple[str, float]:
+        """Name what sets the distance beyond which non-matches are (nearly) left alone, and the distance."""
+        return "", 0.0
+
+    def check_acts(self) -> None:
+        """Refuse what can never act on descriptors of unit length.
+
+        Raises
+        ------
+        PatchBatchError
+            When the turning point is 2 or more.
+        """
+        what, distance = self.turning_point()
+        if distance >= UNIT_DIAMETER:
+            raise PatchBatchError(
+                f"{what} is {distance:g}, but descriptors of unit length (joined scales always are) are at "
+                f"most {UNIT_DIAMETER:g} apart, so it never acts; give less than {UNIT_DIAMETER:g}, or leave "
+                "it out"
+            )
+
+
+@dataclass(frozen=True)
+class MarginOptions(LossOptions):
     """Option of the DrLIM family.
 
     Attributes
@@ -23,6 +64,12 @@ class MarginOptions(Settings):
     """
 
     margin: float = setting(100.0, above=0)
+
+    at_unit_length: ClassVar[Mapping[str, float]] = MappingProxyType({"margin": 1.0})
+
+    def turning_point(self) -> tuple[str, float]:
+        """Return the margin; for triplets a difference of distances, which 2 bounds as well."""
+        return "margin", self.margin
 
 
 @dataclass(frozen=True)
@@ -52,7 +99,7 @@ class TripletSpreadOptions(SpreadOptions):
 
 
 @dataclass(frozen=True)
-class ThresholdOptions(Settings):
+class ThresholdOptions(LossOptions):
     """Options of the thresholded hinge; the defaults suit descriptors of unit length.
 
     Attributes
@@ -70,9 +117,14 @@ class ThresholdOptions(Settings):
     threshold: float = setting(0.3, least=0)
     squared: bool = setting(False)
 
+    def turning_point(self) -> tuple[str, float]:
+        """Return where the hinge of the non-matches ends, as a distance."""
+        end = self.margin + self.threshold
+        return ("the root of margin + threshold", end**0.5) if self.squared else ("margin + threshold", end)
+
 
 @dataclass(frozen=True)
-class SiameseOptions(Settings):
+class SiameseOptions(LossOptions):
     """Options of the binary classification; the defaults suit distances that grow to about 100.
 
     Attributes
@@ -86,9 +138,16 @@ class SiameseOptions(Settings):
     threshold: float = setting(50.0, above=0)
     scale: float = setting(0.1, above=0)
 
+    # The same product of both, on which alone the loss depends.
+    at_unit_length: ClassVar[Mapping[str, float]] = MappingProxyType({"threshold": 1.0, "scale": 5.0})
+
+    def turning_point(self) -> tuple[str, float]:
+        """Return the threshold, beyond which a pair counts as a non-match."""
+        return "threshold", self.threshold
+
 
 @dataclass(frozen=True)
-class SoftmaxOptions(Settings):
+class SoftmaxOptions(LossOptions):
     """Option of the in-batch softmax.
 
     Attributes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ from patchbatch.tables import Entry, Table
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from patchbatch.descriptors.losses.options import LossOptions
 
 OPTIONS = "patchbatch.descriptors.losses.options"
 PLACE = "patchbatch.descriptors.losses"
@@ -80,7 +82,7 @@ def make_loss(name: str, **options: Any) -> Callable[[Tensor, Tensor], Tensor]:
     return made
 
 
-def check_names(name: str, options: dict[str, Any]) -> None:
+def check_names(name: str, options: Mapping[str, Any]) -> None:
     """Refuse options that the loss of that name does not have.
 
     Raises
@@ -92,3 +94,33 @@ def check_names(name: str, options: dict[str, Any]) -> None:
     for option in options:
         if option not in known:
             raise PatchBatchError(f"the loss {name!r} has no option {option!r}; it takes {', '.join(known)}")
+
+
+def options_for(name: str, given: Mapping[str, Any], unit_length: bool) -> dict[str, Any]:
+    """Return all options of a loss, those not given chosen for the length of the descriptors.
+
+    Parameters
+    ----------
+    name
+        In `LOSSES`.
+    given
+        Options by name.
+    unit_length
+        Whether descriptors have unit length; then margins and thresholds are of another order.
+
+    Raises
+    ------
+    PatchBatchError
+        As `make_loss`, and for a given margin or threshold that never acts, see `LossOptions`.
+
+    Examples
+    --------
+    >>> options_for("cent", {}, unit_length=True), options_for("cent", {}, unit_length=False)
+    ({'margin': 1.0}, {'margin': 100.0})
+    """
+    check_names(name, given)
+    cls: type[LossOptions] = LOSSES[name].load_settings()
+    filled = cls(**((dict(cls.at_unit_length) if unit_length else {}) | dict(given)))
+    if unit_length:
+        filled.check_acts()
+    return filled.to_table()

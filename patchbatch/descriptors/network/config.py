@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from patchbatch.errors import PatchBatchError
-
-_TUPLES = ("channels", "sides", "context", "joint")
+from patchbatch.settings import Settings, setting, settings_fields
+from patchbatch.tables import Entry, Table
 
 
 @dataclass(frozen=True)
-class PatchNetConfig:
+class PatchNetConfig(Settings):
     """What a `PatchNet` is made of; stored beside the weights.
 
     Attributes
@@ -43,21 +45,29 @@ class PatchNetConfig:
         stay side by side.
     input_mean, input_std
         Grey level (of [0, 1]) and contrast that the first convolution sees as 0 and 1. `describe` brings
-        each whole image to this mean and deviation first, as the 2016 code standardises whole images.
+        the surroundings of every pixel to this mean and deviation first, see `description.standardize`.
     """
 
-    patch_size: int = 51
-    channels: tuple[int, ...] = (32, 64, 128, 256, 512)
-    partial_windows: bool = True
-    normalization: str = "fine-grained"
-    activation: str = "leaky-relu"
-    slope: float = 0.1
-    sides: tuple[int, ...] = ()
-    unit_length: bool = False
-    context: tuple[float, ...] = ()
-    joint: tuple[int, ...] = ()
-    input_mean: float = 0.45
-    input_std: float = 0.25
+    patch_size: int = setting(51, least=1, unit="px")
+    channels: tuple[int, ...] = setting((32, 64, 128, 256, 512), least=1)
+    partial_windows: bool = setting(True)
+    normalization: str = setting("fine-grained", choices=("fine-grained", "per-channel"))
+    activation: str = setting("leaky-relu", choices=("leaky-relu", "elu"))
+    slope: float = setting(0.1, least=0)
+    sides: tuple[int, ...] = setting((), least=1)
+    unit_length: bool = setting(False)
+    context: tuple[float, ...] = setting((), least=0)
+    joint: tuple[int, ...] = setting((), least=1)
+    input_mean: float = setting(0.45)
+    input_std: float = setting(0.25, above=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.channels:
+            raise PatchBatchError("channels is empty; give the outputs of each convolution")
+        if any(number >= len(self.channels) for number in self.sides):
+            raise PatchBatchError(f"sides {self.sides} are not numbers of convolutions before the last")
+        self.map_sizes()
 
     def map_sizes(self) -> list[int]:
         """Return the side of each convolution's output on one patch, px.
@@ -92,6 +102,11 @@ class PatchNetConfig:
         return self.joint[-1] if self.joint else self.patch_dimension * (1 + len(self.context))
 
     @property
+    def ends_in_unit_length(self) -> bool:
+        """Whether what training compares has unit length: by `unit_length`, or as joined scales have."""
+        return self.unit_length or bool(self.joint)
+
+    @property
     def is_dense(self) -> bool:
         """Whether a whole image can be evaluated at once with the same result as patch by patch."""
         per_channel = self.normalization == "per-channel"
@@ -99,34 +114,70 @@ class PatchNetConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, for a file header."""
-        return asdict(self) | {name: list(getattr(self, name)) for name in _TUPLES}
+        return self.to_table()
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> PatchNetConfig:
-        """Rebuild a config from `to_dict`; unknown keys are refused."""
-        unknown = set(values) - {field.name for field in fields(cls)}
+    def from_dict(cls, values: Mapping[str, Any]) -> PatchNetConfig:
+        """Rebuild a config from `to_dict`.
+
+        Raises
+        ------
+        PatchBatchError
+            For an unknown key, or a value of the wrong type or out of range.
+        """
+        unknown = set(values) - {one.name for one in settings_fields(cls)}
         if unknown:
             raise PatchBatchError(
                 f"unknown network settings {sorted(unknown)}; use weights made by this version"
             )
-        tuples: dict[str, Any] = {name: tuple(values[name]) for name in _TUPLES if name in values}
-        return cls(**(values | tuples))
+        return cls.from_table(values)
 
 
-PRESETS: dict[str, PatchNetConfig] = {
-    # Table 1, patch by patch. What it says of coarser scales is put beside it, as for `fast`.
-    "accurate": PatchNetConfig(context=(0.7, 0.5)),
-    # The same layers on 71 px end in 2x2 places of 512 numbers. The paper's ACCURATE-PS71 by inference.
-    "accurate-71": PatchNetConfig(patch_size=71),
-    # The same stack without overhanging windows sees 62 px (3 4 8 10 18 22 38 46 62), and with statistics
-    # shared over positions a whole image can be evaluated at once. Its sides are ours.
-    "fast": PatchNetConfig(
-        patch_size=62, partial_windows=False, normalization="per-channel", unit_length=True,
-        sides=(2, 3), context=(0.7, 0.5),
-    ),
-    # A tenth of its arithmetic and an eighth of its numbers.
-    "compact": PatchNetConfig(
-        patch_size=62, partial_windows=False, normalization="per-channel", unit_length=True,
-        channels=(16, 32, 48, 80, 64), sides=(2, 3, 4), context=(0.7, 0.5), joint=(80, 64),
-    ),
-}  # fmt: skip
+@dataclass(frozen=True)
+class Network(Entry):
+    """A network to train.
+
+    Attributes
+    ----------
+    name, help, target, settings
+        As of every `Entry`.
+    config
+        What it is made of.
+    """
+
+    config: PatchNetConfig = PatchNetConfig()
+
+
+NETWORKS = Table(
+    "network",
+    [
+        # A tenth of the arithmetic of `fast` and an eighth of its numbers.
+        Network(
+            "compact", "dense, three scales joined into 64 numbers of unit length",
+            config=PatchNetConfig(
+                patch_size=62, partial_windows=False, normalization="per-channel", unit_length=True,
+                channels=(16, 32, 48, 80, 64), sides=(2, 3, 4), context=(0.7, 0.5), joint=(80, 64),
+            ),
+        ),
+        # Table 1 without overhanging windows sees 62 px (3 4 8 10 18 22 38 46 62), and with statistics shared
+        # over positions a whole image can be evaluated at once. Its sides are ours.
+        Network(
+            "fast", "dense, 512 numbers, ten times the arithmetic of compact",
+            config=PatchNetConfig(
+                patch_size=62, partial_windows=False, normalization="per-channel", unit_length=True,
+                sides=(2, 3), context=(0.7, 0.5),
+            ),
+        ),
+        # What it says of coarser scales is put beside it, as for `fast`.
+        Network(
+            "accurate", "Table 1 as printed, patch by patch", config=PatchNetConfig(context=(0.7, 0.5))
+        ),
+        # The same layers on 71 px end in 2x2 places of 512 numbers. The paper's ACCURATE-PS71 by inference.
+        Network(
+            "accurate-71", "the same layers on 71 px, 2048 numbers", config=PatchNetConfig(patch_size=71)
+        ),
+    ],
+)  # fmt: skip
+
+PRESETS: Mapping[str, PatchNetConfig] = MappingProxyType({name: one.config for name, one in NETWORKS.items()})
+"""The networks of `NETWORKS` by name."""

@@ -39,7 +39,6 @@ class PatchTrunk(nn.Module):
         super().__init__()
         self.config = config
         self.patch_size = config.patch_size
-        self._check_config()
         kernels = [3] * (len(config.channels) - 1) + [2]
         self.map_sizes = config.map_sizes()  # side of each convolution's output on one patch
         self.convolutions, self.normalizations = nn.ModuleList(), nn.ModuleList()
@@ -57,21 +56,10 @@ class PatchTrunk(nn.Module):
         scales = self.patch_dimension * (1 + len(config.context))
         self.joining = ScaleJoin(scales, config.joint, config.slope) if config.joint else None
 
-    def _check_config(self) -> None:
-        config = self.config
-        if config.activation not in ("leaky-relu", "elu"):
-            raise PatchBatchError(f"unknown activation {config.activation!r}; use 'leaky-relu' or 'elu'")
-        if not set(config.sides) <= set(range(1, len(config.channels))):
-            raise PatchBatchError(f"sides {config.sides} are not numbers of convolutions before the last")
-
     def _normalization(self, channels: int, size: int) -> nn.Module:
         if self.config.normalization == "fine-grained":
             return FineGrainedBatchNorm(channels, size, size)
-        if self.config.normalization == "per-channel":
-            return ChannelBatchNorm(channels)
-        raise PatchBatchError(
-            f"unknown normalization {self.config.normalization!r}; use 'fine-grained' or 'per-channel'"
-        )
+        return ChannelBatchNorm(channels)
 
     @property
     def is_dense(self) -> bool:

@@ -51,10 +51,11 @@ def _motion_kernel(rng: np.random.Generator, length: int) -> Image:
 def standardize_pair(
     image1: Image, image2: Image, mean: float, std: float, rng: np.random.Generator
 ) -> tuple[Image, Image]:
-    """Bring both crops to `mean` and `std`, as `describe` does with whole images.
+    """Bring both crops to `mean` and `std`, each as a whole.
 
-    A crop is not a whole image: its own statistics differ from the image's. A random shift and scale,
-    common to both crops but for a little, stands for that difference.
+    `describe` does so with the surroundings of every pixel (a Gaussian of 60 px, about as wide as a crop), so
+    what a pixel sees differs from what its crop has on the whole. A random shift and scale, common to both
+    crops but for a little, stands for that difference.
     """
     shift, scale = rng.normal(0, 0.4), np.exp(rng.normal(0, 0.25))
 

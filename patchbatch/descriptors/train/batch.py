@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.descriptors.train.grid import describe_grid
-from patchbatch.descriptors.train.objective import Described, ObjectiveSettings, PointMatches, points_loss
+from patchbatch.descriptors.train.objective import Described, PointMatches, points_loss
 from patchbatch.descriptors.train.points import cut_patches, grid_matches, grid_places, patch_points
+from patchbatch.descriptors.train.settings import ObjectiveSettings
 from patchbatch.errors import PatchBatchError
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -27,13 +28,18 @@ class BatchLoss(nn.Module):
     net
         The network that learns.
     objective
-        See `ObjectiveSettings`.
+        See `ObjectiveSettings`; options of the loss that are not given are chosen for the network.
     bfloat16
         Whether products are computed in bfloat16.
     seed
         Which points of a pair are taken depends on it and the pair's number alone.
     teacher
         A dense network of the same patch size, or None.
+
+    Raises
+    ------
+    PatchBatchError
+        For a margin that never acts on the network's descriptors, and a teacher that does not fit.
     """
 
     def __init__(
@@ -41,7 +47,8 @@ class BatchLoss(nn.Module):
         teacher: PatchNet | None = None,
     ):  # fmt: skip
         super().__init__()
-        self.net, self.objective, self.seed = net, objective, seed
+        self.net, self.seed = net, seed
+        self.objective = objective.for_network(net.config.ends_in_unit_length)
         self.half_products = bfloat16
         self._teacher: tuple[PatchNet, ...]
         # In a tuple, so that it is no part of this module: it neither learns nor is saved.
@@ -52,7 +59,7 @@ class BatchLoss(nn.Module):
             raise PatchBatchError(
                 "teacher and pupil must be dense networks of one patch size, such as fast and compact"
             )
-        if teacher is not None and objective.loss != "softmax":
+        if teacher is not None and objective.of_pairs:
             raise PatchBatchError(f"a teacher goes with the loss softmax, not {objective.loss}")
 
     def forward(self, batch: Batch, numbers: list[int]) -> Tensor:

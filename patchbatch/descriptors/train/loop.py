@@ -8,7 +8,6 @@ import math
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,56 +15,17 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.descriptors.train import runlog
 from patchbatch.descriptors.train.batch import Batch, BatchLoss, rank1
-from patchbatch.descriptors.train.objective import ObjectiveSettings
-from patchbatch.descriptors.train.sampling import PairSource
+from patchbatch.descriptors.train.sampling import PairSource, Sample
+from patchbatch.descriptors.train.settings import ObjectiveSettings, TrainSettings
 from patchbatch.errors import PatchBatchError
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """How long and how fast to learn.
-
-    Attributes
-    ----------
-    steps, batch
-        Number of updates, and pairs per update.
-    optimizer
-        "adamw", or "adadelta" as in 2016.
-    learning_rate
-        Peak of the step size; it rises linearly over `warmup` steps and falls as a cosine. About 2e-3 for
-        AdamW, 1 for AdaDelta.
-    weight_decay
-        Of AdamW.
-    clip
-        Largest gradient norm; longer gradients are shortened.
-    seed
-        Of the initial weights and of the samples.
-    bfloat16
-        Whether products are computed in bfloat16 (weights and statistics stay float32).
-    report_every, validate_every, save_every
-        Steps between lines of the log, between validations and between checkpoints.
-    """
-
-    steps: int = 5000
-    batch: int = 3
-    optimizer: str = "adamw"
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    warmup: int = 100
-    clip: float = 5.0
-    seed: int = 0
-    bfloat16: bool = True
-    report_every: int = 50
-    validate_every: int = 250
-    save_every: int = 100
 
 
 def rate_at(step: int, settings: TrainSettings) -> float:
@@ -76,7 +36,7 @@ def rate_at(step: int, settings: TrainSettings) -> float:
 
 
 class Trainer:
-    """One training run in one folder: `checkpoint.pt`, `log.csv`, `settings.json`, `losses.png`.
+    """One training run, in one folder: `checkpoint.pt`, `log.csv`, `settings.json`, `losses.png`.
 
     With `torch.distributed` initialised every process takes its share of each batch, and the first one
     validates and writes.
@@ -85,28 +45,44 @@ class Trainer:
     ----------
     net
         The network to train, changed in place, on the device to train on.
-    source, validation
-        Training samples, one batch after the other by number, and held-out ones.
+    source
+        Training samples by number, one batch after the other: a `PairSource`, or any other map from
+        `steps * batch` numbers to samples of its kind.
+    validation
+        Held-out samples; None: no validation.
     settings, objective
         See their classes.
     folder
-        Where the run lives; an unfinished run found there is resumed.
+        Where the run lives; an unfinished run found there is resumed. None: nothing is written.
     teacher
         A network to learn from besides the data, see `ObjectiveSettings.distill`.
+
+    Attributes
+    ----------
+    objective
+        The given one with the options of its loss filled in for the network.
+    batch_loss
+        Describes and judges a batch with the network.
+
+    Raises
+    ------
+    PatchBatchError
+        For a batch that the processes cannot share, and as `BatchLoss`; in `run` for a folder that holds a
+        run with other settings.
     """
 
     def __init__(
         self,
         net: PatchNet,
-        source: PairSource,
-        validation: PairSource,
+        source: Dataset[Sample],
+        validation: Dataset[Sample] | None,
         settings: TrainSettings,
         objective: ObjectiveSettings,
-        folder: Path,
+        folder: Path | None = None,
         teacher: PatchNet | None = None,
     ):
         self.net, self.source, self.validation = net, source, validation
-        self.settings, self.objective, self.folder = settings, objective, folder
+        self.settings, self.folder = settings, folder
         self.rank, self.processes = _place_among_processes()
         if settings.batch % self.processes:
             raise PatchBatchError(
@@ -114,6 +90,7 @@ class Trainer:
                 "use a multiple"
             )
         self.batch_loss = BatchLoss(net, objective, settings.bfloat16, settings.seed, teacher)
+        self.objective = self.batch_loss.objective
         self.model: nn.Module = self.batch_loss
         if self.processes > 1:
             self.model = DistributedDataParallel(self.batch_loss)
@@ -121,9 +98,12 @@ class Trainer:
         self.step, self.mean_loss = 0, 0.0
 
     def run(self, workers: int = 1) -> None:
-        """Train to the last step, from the last checkpoint if there is one."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.resume()
+        """Train to the last step, from the last checkpoint if there is one; `workers` loader processes."""
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.resume(self.folder)
+        if self.rank == 0:
+            self._tell()
         self.net.train()
         quiet = self.rank > 0 or not sys.stderr.isatty()
         progress = tqdm(total=self.settings.steps, initial=self.step, disable=quiet, unit="step")
@@ -136,6 +116,27 @@ class Trainer:
                 self._keep_records(time.perf_counter() - since, first)
         progress.close()
         self.net.eval()
+
+    def _tell(self) -> None:
+        """Log what is learned, and how."""
+        config, objective = self.net.config, self.objective
+        options = dict(objective.options)
+        if not objective.of_pairs:
+            options = {"temperature": objective.temperature}
+        log.info(
+            "%d parameters, %s, %s numbers %s", sum(p.numel() for p in self.net.parameters()),
+            "evaluated densely" if config.is_dense else "patch by patch",
+            config.joint[-1] if config.joint else config.patch_dimension,
+            "of unit length" if config.ends_in_unit_length else "of any length",
+        )  # fmt: skip
+        told = ", ".join(f"{name} {value}" for name, value in options.items())
+        log.info("loss %s: %s", objective.loss, told)
+        settings = self.settings
+        log.info(
+            "%d steps of %d pairs, %s, peak step size %g, %s products, on %s", settings.steps, settings.batch,
+            settings.optimizer, settings.learning_rate, "bfloat16" if settings.bfloat16 else "float32",
+            self.net.device,
+        )  # fmt: skip
 
     def update(self, batch: Batch) -> float:
         """Take one step; return its loss, on this process's share of the batch."""
@@ -151,9 +152,9 @@ class Trainer:
         self.mean_loss += (value - self.mean_loss) / min(self.step, 50)
         return value
 
-    def save(self) -> None:
+    def save(self, folder: Path) -> None:
         """Write `checkpoint.pt` under a temporary name and move it."""
-        part = self.folder / "checkpoint.part"
+        part = folder / "checkpoint.part"
         state = {
             "net": self.net.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -161,33 +162,33 @@ class Trainer:
             "mean_loss": self.mean_loss,
         }
         torch.save(state, part)
-        part.replace(self.folder / "checkpoint.pt")
+        part.replace(folder / "checkpoint.pt")
 
-    def resume(self) -> None:
+    def resume(self, folder: Path) -> None:
         """Continue from `checkpoint.pt` if it is there and was made with the same settings."""
-        settings = json.dumps(
-            {
-                "train": asdict(self.settings),
-                "objective": asdict(self.objective),
-                "source": asdict(self.source.settings),
-                "network": self.net.config.to_dict(),
-            },
-            indent=1,
-        )
-        record, checkpoint = self.folder / "settings.json", self.folder / "checkpoint.pt"
+        settings = json.dumps(self._record(), indent=1)
+        record, checkpoint = folder / "settings.json", folder / "checkpoint.pt"
         if checkpoint.exists():
             if not record.exists() or record.read_text() != settings:
-                raise PatchBatchError(
-                    f"{self.folder} holds a run with other settings; choose another --output"
-                )
+                raise PatchBatchError(f"{folder} holds a run with other settings; choose another folder")
             state: dict[str, Any] = torch.load(checkpoint, weights_only=True)
             self.net.load_state_dict(state["net"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.mean_loss = state["step"], state["mean_loss"]
-            log.info("going on from step %d of %s", self.step, self.folder)
+            log.info("going on from step %d of %s", self.step, folder)
         if self.rank == 0:
             record.write_text(settings)
-            runlog.forget_after(self.folder / "log.csv", self.step)
+            runlog.forget_after(folder / "log.csv", self.step)
+
+    def _record(self) -> dict[str, Any]:
+        """Return all settings of the run, as they are when nothing is left to be chosen."""
+        source = self.source.settings.to_table() if isinstance(self.source, PairSource) else None
+        return {
+            "train": self.settings.to_table(),
+            "objective": self.objective.to_table(),
+            "source": source,
+            "network": self.net.config.to_dict(),
+        }
 
     def _sample_numbers(self, step: int) -> list[int]:
         share = self.settings.batch // self.processes
@@ -209,31 +210,32 @@ class Trainer:
             )
         )
 
-    def _validation_batches(self) -> Iterator[Batch]:
-        return iter(DataLoader(self.validation, batch_size=4))
-
     def _keep_records(self, seconds: float, first: int) -> None:
         """Report, validate and save where it is due."""
         settings, last = self.settings, self.step == self.settings.steps
-        validate = self.step % settings.validate_every == 0 or last
-        if self.step % settings.report_every == 0 or validate:
-            score = rank1(self.batch_loss, self._validation_batches()) if validate else None
+        due = self.step % settings.validate_every == 0 or last
+        validate = due and self.validation is not None
+        if self.step % settings.report_every == 0 or due:
             rate = (self.step - first) / seconds
+            score = self._validated() if validate else None
             row = runlog.Row(self.step, self.mean_loss, score, rate * settings.batch)
-            runlog.append(self.folder / "log.csv", row)
             log.info("%s  %.0f min to go", row, (settings.steps - self.step) / rate / 60)
-        if self.step % settings.save_every == 0 or last:
-            self.save()
+            if self.folder is not None:
+                runlog.append(self.folder / "log.csv", row)
+        if self.folder is not None and (self.step % settings.save_every == 0 or last):
+            self.save(self.folder)
             runlog.draw(self.folder / "log.csv", self.folder / "losses.png")
+
+    def _validated(self) -> float:
+        assert self.validation is not None  # noqa: S101 - types
+        return rank1(self.batch_loss, iter(DataLoader(self.validation, batch_size=4)))
 
 
 def make_optimizer(net: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
     """Return the optimiser that `settings.optimizer` names."""
     if settings.optimizer == "adadelta":
         return torch.optim.Adadelta(net.parameters(), settings.learning_rate)
-    if settings.optimizer == "adamw":
-        return torch.optim.AdamW(net.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-    raise PatchBatchError(f"unknown optimizer {settings.optimizer!r}; use adamw or adadelta")
+    return torch.optim.AdamW(net.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
 
 
 def _place_among_processes() -> tuple[int, int]:

@@ -9,73 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from patchbatch.descriptors.losses.softmax import SoftmaxMatching
-from patchbatch.descriptors.losses.table import LOSSES, make_loss
-from patchbatch.errors import PatchBatchError
-
-
-@dataclass(frozen=True)
-class ObjectiveSettings:
-    """Which loss, and on what pairs.
-
-    Attributes
-    ----------
-    loss
-        A name in `descriptors.losses`, "cent+sd" being the talk's, or "softmax": in-batch softmax over
-        all described points of the other crop, both ways.
-    options
-        Options of a pair loss in place of its defaults: (name, value) each.
-    temperature
-        Similarities are divided by it before the softmax.
-    near
-        Sampled non-matches lie 1 to this many pixels from the true match.
-    normal
-        True: their distance is normally distributed with deviation near / 2; False: uniform.
-    hard
-        Share of the non-matches of a pair loss that is replaced by the nearest wrong point described in the
-        other crop. For a dense network that is what an exact matcher would have taken.
-    distill
-        Weight of the teacher in [0, 1] against the data, where there is a teacher.
-    stride
-        Grid step of dense networks in pixels.
-    surround
-        So many pixels at the border of a crop are seen by the coarser scales of a network only.
-    alone
-        Weight of the loss of the finest scale by itself, for networks that join scales.
-    tolerance
-        A point counts as the match when it is at most this far (px) from the true target.
-    exclude
-        Points closer than this (px) to the true target, but the match, are never non-matches.
-    points
-        At most so many matches of one pair are used.
-    bfloat16
-        Whether similarities are computed in bfloat16.
-    """
-
-    loss: str = "cent+sd"
-    options: tuple[tuple[str, float | str | bool], ...] = ()
-    temperature: float = 0.05
-    near: float = 8.0
-    normal: bool = False
-    hard: float = 0.0
-    distill: float = 0.5
-    stride: int = 2
-    surround: int = 0
-    alone: float = 0.3
-    tolerance: float = 0.75
-    exclude: float = 1.9
-    points: int = 400
-    bfloat16: bool = True
-
-    def __post_init__(self) -> None:
-        _ = LOSSES[self.loss]
-        for name in ("temperature", "stride", "points"):
-            if not getattr(self, name) > 0:
-                raise PatchBatchError(f"{name} is {getattr(self, name)}; give a number above 0")
-        for name in ("hard", "distill"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise PatchBatchError(f"{name} is {getattr(self, name)}; give a share between 0 and 1")
-        if self.near < 1:
-            raise PatchBatchError(f"near is {self.near} px; give 1 or more")
+from patchbatch.descriptors.losses.table import make_loss
+from patchbatch.descriptors.train.settings import ObjectiveSettings
 
 
 @dataclass(frozen=True)
@@ -141,8 +76,7 @@ def points_loss(
     Tensor
         A scalar, float32.
     """
-    of_pairs = LOSSES[settings.loss].takes == "distances"
-    loss = (_pair_loss if of_pairs else _softmax_both_ways)(set1, set2, matches, settings)
+    loss = (_pair_loss if settings.of_pairs else _softmax_both_ways)(set1, set2, matches, settings)
     if teacher is None:
         return loss
     return (1 - settings.distill) * loss + settings.distill * _divergence(

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from patchbatch.descriptors.train.objective import ObjectiveSettings, PointMatches
+from patchbatch.descriptors.train.objective import PointMatches
+from patchbatch.descriptors.train.settings import ObjectiveSettings
 
 # Neighbours that are described together patch by patch.
 GROUP = 8
@@ -104,7 +105,7 @@ def patch_points(
     good = ((source >= first) & (source <= last) & (match >= first) & (match <= last)).all(dim=2)
     good &= visible & ((match - target).norm(dim=2) <= settings.tolerance)
     chosen = good.nonzero()
-    if settings.loss == "softmax":
+    if not settings.of_pairs:
         y, x = _in_groups(chosen, good, settings, generator).T
         return PatchPoints(source[y, x], match[y, x], torch.arange(len(x)).roll(1), target[y, x])
     y, x = chosen[_some(len(chosen), settings.points, generator)].T

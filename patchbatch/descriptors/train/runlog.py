@@ -46,7 +46,9 @@ def forget_after(path: Path, step: int) -> None:
 
 
 def draw(path: Path, picture: Path) -> None:
-    """Draw losses and held-out scores over the steps; without matplotlib there is no picture."""
+    """Draw losses and held-out scores over the steps; without matplotlib or rows there is no picture."""
+    if not path.exists():
+        return
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 (an extra, and slow to import)
     except ImportError:

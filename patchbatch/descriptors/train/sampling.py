@@ -7,7 +7,6 @@ a run that was stopped and resumed, see the same data.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -22,43 +21,16 @@ from patchbatch.data.images import load_image, to_grey
 from patchbatch.data.scenes.motion import layered_pair, street_pair
 from patchbatch.data.scenes.render import Image, ScenePair
 from patchbatch.descriptors.train.augmentation import change_light, degrade, standardize_pair
+from patchbatch.descriptors.train.folders import check_folders, photo_files
+from patchbatch.descriptors.train.settings import SourceSettings
 from patchbatch.errors import PatchBatchError
 
 T = TypeVar("T", bound=np.generic)
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp")
-
-
-@dataclass(frozen=True)
-class SourceSettings:
-    """Where training pairs come from and how they look.
-
-    Attributes
-    ----------
-    crop
-        Side of the square crops in pixels.
-    street, real
-        Shares of street scenes and of real pairs among the samples; the rest are layered photographs.
-    half, quarter
-        Shares of samples made from photographs or pairs shrunk to a half and a quarter, as the coarse
-        levels of an image pyramid show them.
-    light
-        Strength of photometric change and degradation; 0 switches both off.
-    mean, std
-        Grey level and contrast that the crops are brought to (`PatchNetConfig.input_mean`, `input_std`).
-    """
-
-    crop: int = 190
-    street: float = 0.4
-    real: float = 0.25
-    half: float = 0.25
-    quarter: float = 0.1
-    light: float = 1.0
-    mean: float = 0.45
-    std: float = 0.25
+Sample = tuple[Image, Image, NDArray[np.float32], NDArray[np.bool_]]
+"""image1, image2, flow, visible: see `PairSource`."""
 
 
-class PairSource(Dataset[tuple[Image, Image, NDArray[np.float32], NDArray[np.bool_]]]):
+class PairSource(Dataset[Sample]):
     """A map from sample number to (image1, image2, flow, visible).
 
     Parameters
@@ -80,7 +52,7 @@ class PairSource(Dataset[tuple[Image, Image, NDArray[np.float32], NDArray[np.boo
     Raises
     ------
     PatchBatchError
-        When there are neither photographs nor pairs, or driving frames alone.
+        For folders that `check_folders` refuses.
 
     Returns of `source[i]`
     ----------------------
@@ -92,17 +64,12 @@ class PairSource(Dataset[tuple[Image, Image, NDArray[np.float32], NDArray[np.boo
         self, photos: Sequence[Path], streets: Sequence[Path], pairs: Sequence[Path],
         settings: SourceSettings, seed: int, length: int, held_out: bool = False,
     ):  # fmt: skip
+        check_folders(photos, streets, pairs)
         self.settings, self.seed, self.length = settings, seed, length
-        self.photo_files = _photo_files(photos, held_out)
-        self.street_files = _photo_files(streets, held_out)
+        self.photo_files = photo_files(photos, held_out)
+        self.street_files = photo_files(streets, held_out)
         self.pair_folders = list(pairs)
         self.held_out = held_out
-        if photos and not self.photo_files:
-            raise PatchBatchError(
-                f"no photographs in {', '.join(map(str, photos))}; give a folder of .jpg or .png"
-            )
-        if not photos and not pairs:
-            raise PatchBatchError("nothing to learn from; give folders of photographs or of pairs")
 
     # Each loader process reads the files itself: sending it the pixels would copy them through a pipe.
     @cached_property
@@ -131,7 +98,7 @@ class PairSource(Dataset[tuple[Image, Image, NDArray[np.float32], NDArray[np.boo
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, index: int) -> tuple[Image, Image, NDArray[np.float32], NDArray[np.bool_]]:
+    def __getitem__(self, index: int) -> Sample:
         cv2.setNumThreads(1)  # loader processes share the cores with the network
         rng = np.random.default_rng([self.seed, index])
         pair = self._make(rng)
@@ -156,11 +123,6 @@ class PairSource(Dataset[tuple[Image, Image, NDArray[np.float32], NDArray[np.boo
             frames = self.streets[min(level, 1)]  # a quarter of a frame is smaller than a crop
             return street_pair(frames[rng.integers(len(frames))], self.photos[level], size, rng)
         return layered_pair(self.photos[level], size, rng)
-
-
-def _photo_files(folders: Sequence[Path], held_out: bool) -> list[Path]:
-    files = [f for folder in folders for f in sorted(folder.rglob("*")) if f.suffix.lower() in IMAGE_SUFFIXES]
-    return [file for number, file in enumerate(files) if (number % 20 == 0) == held_out]
 
 
 def _halvings(images: list[Image]) -> list[list[Image]]:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from patchbatch.data.files import atomic_path
+from patchbatch.data.files import MAX_FILE_BYTES
+from patchbatch.data.tensor_files import read_tensors, write_tensors
 from patchbatch.errors import PatchBatchError
 from patchbatch.transfer.checks import Floats
 from patchbatch.transfer.joint_bayesian.calibration import Calibration
@@ -47,8 +46,7 @@ def write_model(path: str | Path, tensors: dict[str, Floats], notes: dict[str, A
     except TypeError as error:
         raise PatchBatchError("settings must be plain numbers and strings to be saved") from error
     arrays = {name: np.ascontiguousarray(values, np.float64) for name, values in tensors.items()}
-    with atomic_path(path) as temporary:
-        save_file(arrays, temporary, metadata=header)
+    write_tensors(path, arrays, header)
 
 
 def read_model(path: str | Path) -> StoredModel:
@@ -59,17 +57,14 @@ def read_model(path: str | Path) -> StoredModel:
     PatchBatchError
         The file is missing, of another kind, damaged, or its arrays do not fit together.
     """
-    if not Path(path).is_file():
-        raise PatchBatchError(f"no model file {path}; check the name")
+    tensors, header = read_tensors(path, "save the model anew", TENSORS, MAX_FILE_BYTES)
+    if header.get("kind") != KIND:
+        raise PatchBatchError(f"{path} is not a Joint Bayesian model; give a file that save wrote")
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("kind") != KIND:
-                raise PatchBatchError(f"{path} is not a Joint Bayesian model; give a file that save wrote")
-            notes = json.loads(metadata["notes"])
-            tensors = {name: file.get_tensor(name) for name in TENSORS}
-    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
-        raise PatchBatchError(f"{path} is damaged or no safetensors file; save the model anew") from error
+        notes = json.loads(header["notes"])
+        tensors = {name: tensors[name] for name in TENSORS}
+    except (KeyError, json.JSONDecodeError) as error:
+        raise PatchBatchError(f"{path} is damaged; save the model anew") from error
     return _stored(path, tensors, notes)
 
 

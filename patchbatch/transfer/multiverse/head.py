@@ -8,9 +8,7 @@ representation is what is used.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.distributed as dist
@@ -18,10 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from patchbatch.errors import PatchBatchError
+from patchbatch.settings import Settings, setting
 
 
 @dataclass(frozen=True)
-class MultiverseSettings:
+class MultiverseSettings(Settings):
     """What the loss of a `MultiverseHead` is made of.
 
     Attributes
@@ -43,23 +42,12 @@ class MultiverseSettings:
         Share in [0, 1) of the old S_w that stays at each batch; 0 takes the batch's alone.
     """
 
-    reduction: Literal["mean", "sum"] = "mean"
-    weight_penalty: float = 5e-4
-    squared: bool = True
-    orthogonality: float = 1e-2
-    inner_product: Literal["plain", "within"] = "plain"
-    memory: float = 0.99
-
-    def __post_init__(self) -> None:
-        for name, choices in (("reduction", ("mean", "sum")), ("inner_product", ("plain", "within"))):
-            if getattr(self, name) not in choices:
-                raise PatchBatchError(f"{name} is {getattr(self, name)!r}; use {' or '.join(choices)}")
-        for name in ("weight_penalty", "orthogonality"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise PatchBatchError(f"{name} is {value}; give a finite number of at least 0")
-        if not 0 <= self.memory < 1:
-            raise PatchBatchError(f"memory is {self.memory}; give a share in [0, 1)")
+    reduction: str = setting("mean", choices=("mean", "sum"))
+    weight_penalty: float = setting(5e-4, least=0)
+    squared: bool = setting(True)
+    orthogonality: float = setting(1e-2, least=0)
+    inner_product: str = setting("plain", choices=("plain", "within"))
+    memory: float = setting(0.99, least=0, below=1)
 
 
 class MultiverseHead(nn.Module):

@@ -12,11 +12,12 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from patchbatch.devices import resolve_precision
 from patchbatch.errors import PatchBatchError
+from patchbatch.settings import Settings, setting
 from patchbatch.transfer.multiverse.networks import MultiverseNet
 
 
 @dataclass(frozen=True)
-class TrainSettings:
+class NetTrainSettings(Settings):
     """How long and how fast to learn: stochastic gradient descent, the rate falling to 0 along a cosine.
 
     Attributes
@@ -37,16 +38,16 @@ class TrainSettings:
         Of the order of the samples.
     """
 
-    epochs: int = 60
-    batch: int = 256
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 2e-3
-    precision: str = "float32"
-    seed: int = 0
+    epochs: int = setting(60, least=1)
+    batch: int = setting(256, least=1)
+    learning_rate: float = setting(0.1, above=0)
+    momentum: float = setting(0.9, least=0, below=1)
+    weight_decay: float = setting(2e-3, least=0)
+    precision: str = setting("float32", choices=("auto", "float32", "bfloat16", "float16"))
+    seed: int = setting(0, least=0)
 
 
-def train_net(net: MultiverseNet, inputs: Tensor, labels: Tensor, settings: TrainSettings) -> list[float]:
+def train_net(net: MultiverseNet, inputs: Tensor, labels: Tensor, settings: NetTrainSettings) -> list[float]:
     """Train in place; leave the net in evaluation mode and return the mean loss of each epoch.
 
     Parameters
@@ -65,7 +66,7 @@ def train_net(net: MultiverseNet, inputs: Tensor, labels: Tensor, settings: Trai
     PatchBatchError
         For fewer samples than a batch, inputs that are not finite, and a loss that stops being finite.
     """
-    if not 1 <= settings.batch <= len(inputs):
+    if settings.batch > len(inputs):
         raise PatchBatchError(f"batch is {settings.batch}; give 1 to {len(inputs)}, the number of samples")
     if not torch.isfinite(inputs).all():
         raise PatchBatchError("inputs are not finite; leave out or replace the samples with NaN")
@@ -94,7 +95,7 @@ def train_net(net: MultiverseNet, inputs: Tensor, labels: Tensor, settings: Trai
     return means
 
 
-def _optimizer(net: MultiverseNet, settings: TrainSettings) -> SGD:
+def _optimizer(net: MultiverseNet, settings: NetTrainSettings) -> SGD:
     groups = [
         {"params": list(net.trunk.parameters()), "weight_decay": settings.weight_decay},
         {"params": list(net.heads.parameters()), "weight_decay": 0.0},

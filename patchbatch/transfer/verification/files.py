@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import csv
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
-from safetensors import safe_open
 
-from patchbatch.data.files import FilePath, atomic_path, peek, read_bytes
+from patchbatch.data.files import MAX_FILE_BYTES, FilePath, atomic_path, read_bytes
+from patchbatch.data.npz import array_names, read_array, read_npy
+from patchbatch.data.tensor_files import read_tensors
 from patchbatch.errors import PatchBatchError
 from patchbatch.transfer.checks import Booleans, Floats, Integers, as_samples
 
-# Deflate cannot make bytes more than this many times fewer; a header that claims more is false.
-_MAX_INFLATION = 1100
+KEYS = ("features", "labels")
+# There are more faces than rows in an image; what the file can hold bounds them.
+MOST_ROWS = 2**40
 _PAIR_COLUMNS = "row1, row2, and perhaps same (1 or 0) and fold"
 
 
@@ -70,9 +68,7 @@ def read_features(path: FilePath, labels: FilePath | None = None) -> FeatureSet:
     suffix = Path(path).suffix.lower()
     if suffix not in readers:
         raise PatchBatchError(f"{path} is no feature file by its name; use .npz, .npy or .safetensors")
-    peek(path, 0)
-    with _one_kind_of_error(path):
-        arrays = readers[suffix](path)
+    arrays = readers[suffix](path)
     if "features" not in arrays:
         raise PatchBatchError(f"{path} has no array named features; write it with that key")
     features = as_samples(arrays["features"], f"{path}: features", least=2)
@@ -159,53 +155,26 @@ def check_scores_name(path: FilePath) -> None:
         raise PatchBatchError(f"{path} has no known suffix for scores; use .csv or .npz")
 
 
-@contextmanager
-def _one_kind_of_error(path: FilePath) -> Iterator[None]:
-    """Make one line of the dozen kinds of errors that parsers raise on damaged bytes."""
-    try:
-        yield
-    except PatchBatchError:
-        raise
-    except Exception as error:
-        raise PatchBatchError(f"{path} is damaged or not what its name says; write it again") from error
-
-
 def _read_npy(path: FilePath) -> dict[str, NDArray[Any]]:
-    # Mapped first: that fails, before memory is asked for, where the header claims more than the file has.
-    return {"features": np.array(np.load(path, mmap_mode="r", allow_pickle=False))}
+    return {"features": read_npy(path)}
 
 
 def _read_npz(path: FilePath) -> dict[str, NDArray[Any]]:
-    with zipfile.ZipFile(path) as archive:
-        names = {name.removesuffix(".npy"): name for name in archive.namelist()}
-        return {key: _read_member(archive, names[key]) for key in ("features", "labels") if key in names}
-
-
-def _read_member(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
-    """Read an array of an archive after holding its header against the bytes that are there."""
-    member = archive.getinfo(name)
-    with archive.open(member) as stream:
-        read = npy.read_array_header_1_0 if npy.read_magic(stream) == (1, 0) else npy.read_array_header_2_0
-        shape, _, dtype = read(stream)
-        claimed = stream.tell() + dtype.itemsize * int(np.prod(shape, dtype=object))
-    if claimed != member.file_size or claimed > _MAX_INFLATION * max(member.compress_size, 1):
-        raise ValueError("the header does not fit the data")
-    with archive.open(member) as stream:
-        array: NDArray[Any] = npy.read_array(stream, allow_pickle=False)
-        stream.read(1)  # the checksum is compared at the end of the member
-    return array
+    present = [key for key in KEYS if key in array_names(path)]
+    return {key: read_array(path, key, "fiubU", least_side=0, max_side=MOST_ROWS) for key in present}
 
 
 def _read_safetensors(path: FilePath) -> dict[str, NDArray[Any]]:
-    with safe_open(path, framework="np") as file:
-        return {key: file.get_tensor(key) for key in ("features", "labels") if key in file.keys()}  # noqa: SIM118
+    return read_tensors(path, "write it again", KEYS, MAX_FILE_BYTES)[0]
 
 
 def _read_labels(path: FilePath) -> NDArray[Any]:
-    with _one_kind_of_error(path):
-        if Path(path).suffix.lower() == ".npy":
-            return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+    if Path(path).suffix.lower() == ".npy":
+        return read_npy(path)
+    try:
         words = np.array(read_bytes(path).decode("utf-8-sig").split("\n"))
+    except UnicodeDecodeError as error:
+        raise PatchBatchError(f"{path} is not text; write a label a line") from error
     words = np.char.strip(words)
     words = words[: np.flatnonzero(words != "")[-1] + 1] if (words != "").any() else words[:0]
     return words.astype(np.int64) if words.size and np.char.isdigit(words).all() else words

@@ -18,35 +18,48 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from patchbatch.errors import PatchBatchError
+from patchbatch.settings import Settings, setting
 from patchbatch.transfer.checks import as_labels, as_samples, index_classes
 
 LOSSES = ("binary", "contrastive")
 
 
 @dataclass(frozen=True)
-class SiameseSettings:
-    """How a Siamese head is built and trained."""
+class SiameseSettings(Settings):
+    """How a Siamese head is built and trained.
 
-    loss: str = "binary"  # binary or contrastive
-    embedding: int = 64  # numbers compared
-    hidden: int = 0  # units of a layer before them; 0 leaves it out and the embedding is linear
-    dropout: float = 0.0  # share of inputs switched off while training; 0 is off
-    margin: float = 1.0  # contrastive: distance beyond which a not-same pair costs nothing
-    steps: int = 1500  # updates
-    pairs: int = 256  # of each kind in an update
-    learning_rate: float = 3e-3  # of Adam at the start; falls to 0 along a cosine
-    weight_decay: float = 1e-3  # decoupled, per update times the learning rate; 0 is off
-    seed: int = 0  # of initial weights, pairs and dropout
+    Attributes
+    ----------
+    loss
+        "binary" or "contrastive".
+    embedding
+        Numbers compared.
+    hidden
+        Units of a layer before them; 0 leaves it out and the embedding is linear.
+    dropout
+        Share of inputs switched off while training; 0 is off.
+    margin
+        Contrastive: distance beyond which a not-same pair costs nothing.
+    steps, pairs
+        Updates, and pairs of each kind in one.
+    learning_rate
+        Of Adam at the start; falls to 0 along a cosine.
+    weight_decay
+        Decoupled, per update times the learning rate; 0 is off.
+    seed
+        Of initial weights, pairs and dropout.
+    """
 
-    def __post_init__(self) -> None:
-        if self.loss not in LOSSES:
-            raise PatchBatchError(f"unknown Siamese loss {self.loss!r}; use {' or '.join(LOSSES)}")
-        if min(self.embedding, self.steps, self.pairs) < 1 or self.hidden < 0:
-            raise PatchBatchError("embedding, steps and pairs must be 1 or more, hidden 0 or more")
-        if not (0 <= self.dropout < 1 and self.margin > 0 and self.learning_rate > 0 <= self.weight_decay):
-            raise PatchBatchError(
-                "dropout must be in [0, 1), margin and learning rate above 0, weight decay 0 or more"
-            )
+    loss: str = setting("binary", choices=LOSSES)
+    embedding: int = setting(64, least=1)
+    hidden: int = setting(0, least=0)
+    dropout: float = setting(0.0, least=0, below=1)
+    margin: float = setting(1.0, above=0)
+    steps: int = setting(1500, least=1)
+    pairs: int = setting(256, least=1)
+    learning_rate: float = setting(3e-3, above=0)
+    weight_decay: float = setting(1e-3, least=0)
+    seed: int = setting(0, least=0)
 
 
 class SiameseHead(nn.Module):

@@ -14,8 +14,9 @@ from patchbatch.descriptors.network.config import PRESETS
 from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.descriptors.train.batch import BatchLoss
 from patchbatch.descriptors.train.grid import describe_grid
-from patchbatch.descriptors.train.objective import ObjectiveSettings, points_loss
+from patchbatch.descriptors.train.objective import points_loss
 from patchbatch.descriptors.train.points import grid_places
+from patchbatch.descriptors.train.settings import ObjectiveSettings
 from patchbatch.descriptors.train.warm_start import start_from
 from patchbatch.errors import PatchBatchError
 

@@ -11,11 +11,11 @@ from patchbatch.descriptors.losses.table import LOSSES, make_loss
 from patchbatch.descriptors.train import objective
 from patchbatch.descriptors.train.objective import (
     Described,
-    ObjectiveSettings,
     PointMatches,
     harder,
     points_loss,
 )
+from patchbatch.descriptors.train.settings import ObjectiveSettings
 from patchbatch.errors import PatchBatchError
 
 SETTINGS = ObjectiveSettings(loss="softmax", bfloat16=False, temperature=0.2)

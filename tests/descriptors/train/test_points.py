@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from patchbatch.descriptors.train.objective import ObjectiveSettings
 from patchbatch.descriptors.train.points import (
     GROUP,
     cut_patches,
@@ -15,6 +14,7 @@ from patchbatch.descriptors.train.points import (
     near_offsets,
     patch_points,
 )
+from patchbatch.descriptors.train.settings import ObjectiveSettings
 
 SETTINGS = ObjectiveSettings(points=10_000, bfloat16=False)
 OFFSET, GRID = 5, (8, 9)

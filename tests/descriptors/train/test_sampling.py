@@ -8,11 +8,11 @@ from patchbatch.data.formats import write_flo
 from patchbatch.data.scenes.render import ScenePair
 from patchbatch.descriptors.train.sampling import (
     PairSource,
-    SourceSettings,
     _crop_pair,
     _halvings_of_pair,
     seen_once,
 )
+from patchbatch.descriptors.train.settings import SourceSettings
 from patchbatch.errors import PatchBatchError
 
 

@@ -17,9 +17,9 @@ from patchbatch.descriptors import read_weights
 from patchbatch.descriptors.network.config import PRESETS
 from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.descriptors.train.command import main
-from patchbatch.descriptors.train.loop import Trainer, TrainSettings, rate_at
-from patchbatch.descriptors.train.objective import ObjectiveSettings
-from patchbatch.descriptors.train.sampling import PairSource, SourceSettings
+from patchbatch.descriptors.train.loop import Trainer, rate_at
+from patchbatch.descriptors.train.sampling import PairSource
+from patchbatch.descriptors.train.settings import ObjectiveSettings, SourceSettings, TrainSettings
 from patchbatch.descriptors.train.warm_start import start_from
 from patchbatch.errors import PatchBatchError
 
@@ -213,3 +213,31 @@ def test_two_processes_learn_as_one_with_the_whole_batch(photos, tmp_path, free_
     for name in one.keys() - {*noise, *(name for name in one if name.endswith("num_batches_tracked"))}:
         moved, apart = (one[name] - start[name]).norm(), (two[name] - one[name]).norm()
         assert apart < 0.1 * moved, name
+
+
+def test_it_trains_without_a_folder_and_without_validation(photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    source = PairSource([photos], [], [], LOOK, 0, 4)
+    samples = [source[index] for index in range(4)]
+    run = Trainer(
+        PatchNet(TINY), samples, None, replace(SETTINGS, steps=2), ObjectiveSettings(loss="softmax")
+    )
+    run.run(workers=0)
+    assert run.step == 2 and not run.net.training
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_picture_is_not_drawn_before_there_are_rows(photos, tmp_path):
+    settings = replace(SETTINGS, steps=3, report_every=3, validate_every=3, save_every=1)
+    trainer(photos, tmp_path / "run", settings).run(workers=0)
+    assert (tmp_path / "run" / "losses.png").is_file()
+
+
+def test_a_margin_that_never_acts_is_refused_and_one_not_given_is_chosen(photos, tmp_path):
+    run = trainer(photos, tmp_path / "run", loss="cent+sd", network=replace(TINY, joint=(8,)))
+    assert dict(run.objective.options)["margin"] == 1.0
+    assert dict(trainer(photos, tmp_path / "run", loss="cent+sd").objective.options)["margin"] == 100.0
+    objective = ObjectiveSettings(options=(("margin", 100.0),))
+    with pytest.raises(PatchBatchError, match="never acts"):
+        Trainer(run.net, run.source, None, SETTINGS, objective)

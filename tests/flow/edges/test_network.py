@@ -1,13 +1,15 @@
 """The edge network, its training command and the F-measure it is judged by."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
-from flow.edges import train as train_edges
 from flow.edges.network import (
     EdgeNetwork,
     load_edge_network,
@@ -21,6 +23,9 @@ from flow.edges.score import (
     f_measure,
     thinned,
 )
+from flow.edges.train import teach as train_edges
+from flow.edges.train.command import main
+from flow.edges.train.settings import EdgeTraining, boundary_pairs
 from patchbatch.errors import PatchBatchError
 
 
@@ -128,7 +133,7 @@ def test_training_command_learns_scores_and_writes(small_bsds, tmp_path, capsys)
     words = ["--data", str(small_bsds), "--steps", "3", "--batch", "2", "--crop", "32"]
     files = [tmp_path / f"{name}.safetensors" for name in "ab"]
     for file in files:
-        assert train_edges.main([*words, "--output", str(file), "--json", str(tmp_path / "s.json")]) == 0
+        assert main([*words, "--output", str(file), "--json", str(tmp_path / "s.json")]) == 0
     assert files[0].read_bytes() == files[1].read_bytes()
     scores = json.loads((tmp_path / "s.json").read_text())["scores"]
     assert 0 <= scores["network ODS"] <= 1 and scores["gradient ODS"] > 0.6
@@ -136,18 +141,54 @@ def test_training_command_learns_scores_and_writes(small_bsds, tmp_path, capsys)
 
 
 def test_training_without_data_is_one_line(tmp_path, capsys):
-    assert train_edges.main(["--data", str(tmp_path)]) == 1
+    assert main(["--data", str(tmp_path)]) == 1
     assert "BSDS500" in capsys.readouterr().err
 
 
+CHILD = """
+import sys
+from flow.edges.train.command import main
+try:
+    status = main(sys.argv[1:])
+except SystemExit as stop:
+    status = stop.code
+print("torch" if "torch" in sys.modules else "quick", file=sys.stderr)
+sys.exit(status)
+"""
+
+
+def test_help_and_refusals_come_before_torch(small_bsds, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    good = ["--data", small_bsds]
+    cases = [
+        ([*good, "--help"], 0),
+        (["--data", tmp_path / "none"], 1),
+        ([*good, "--steps", "0"], 1),
+        ([*good, "--minutes", "nan"], 1),
+        ([*good, "--test-images", "0"], 1),
+        ([*good, "--score", tmp_path / "none"], 1),
+        ([*good, "--output", tmp_path / "file" / "w.safetensors"], 1),
+        ([*good, "--json", tmp_path], 1),
+        ([], 2),
+    ]
+    for words, status in cases:
+        done = subprocess.run(
+            [sys.executable, "-c", CHILD, *map(str, words)], cwd=Path(__file__).parents[3],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        *lines, last = done.stderr.splitlines()
+        assert (done.returncode, last) == (status, "quick"), words
+        assert status != 1 or (len(lines) == 1 and lines[0].startswith("error: "))
+
+
 def test_a_few_steps_lower_the_loss(small_bsds):
-    samples = [train_edges.read_sample(*pair) for pair in train_edges.boundary_pairs(small_bsds, "train")]
+    samples = [train_edges.read_sample(*pair) for pair in boundary_pairs(small_bsds, "train")]
     generator = np.random.default_rng(9)
     crops = [train_edges.random_crop(samples[k], 32, generator) for k in (0, 1, 0, 1)]
     images, agreement = (torch.stack(part) for part in zip(*crops, strict=True))
     losses = []
     for steps in (1, 25):
-        network = train_edges.train(samples, train_edges.EdgeTraining(steps=steps, batch=4, crop=32))
+        network = train_edges.train(samples, EdgeTraining(steps=steps, batch=4, crop=32))
         losses.append(float(train_edges.boundary_loss(network(images), agreement).detach()))
     assert losses[1] < 0.8 * losses[0]
 
@@ -175,7 +216,7 @@ def test_weights_are_scored_without_training(tmp_path, small_bsds):
         "--json",
         str(tmp_path / "s.json"),
     ]
-    assert train_edges.main(words) == 0
+    assert main(words) == 0
     report = json.loads((tmp_path / "s.json").read_text())
     assert "training" not in report and 0 <= report["scores"]["network ODS"] <= 1
     assert (tmp_path / "w.safetensors").read_bytes() == before

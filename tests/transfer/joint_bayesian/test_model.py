@@ -380,7 +380,7 @@ def test_damaged_and_foreign_files_are_one_line(data, tmp_path):
     save_file(arrays | {"mean": arrays["mean"] * np.nan}, path, metadata=header)
     refused("do not make a model")
     path.unlink()
-    refused("no model file")
+    refused("does not exist")
 
 
 def test_unfitted_model_is_not_saved(tmp_path):

@@ -8,7 +8,7 @@ from patchbatch.errors import PatchBatchError
 from patchbatch.transfer.multiverse.diagnostics import diagnose
 from patchbatch.transfer.multiverse.head import MultiverseHead, MultiverseSettings
 from patchbatch.transfer.multiverse.networks import MultiverseNet, NetworkInNetwork, ScratchNet
-from patchbatch.transfer.multiverse.train import TrainSettings, train_net
+from patchbatch.transfer.multiverse.train import NetTrainSettings, train_net
 
 
 def count(module, biases=True):
@@ -140,7 +140,7 @@ def cloud_net(copies=3, **settings):
 
 def test_training_learns_and_leaves_orthogonal_copies_that_agree():
     net, (x, labels) = cloud_net(orthogonality=0.05), clouds()
-    losses = train_net(net, x, labels, TrainSettings(epochs=40, batch=64))
+    losses = train_net(net, x, labels, NetTrainSettings(epochs=40, batch=64))
     found = diagnose(net.heads["2"], net(x))
     assert losses[-1] < 0.2 * losses[0]
     assert not net.training
@@ -151,33 +151,33 @@ def test_training_learns_and_leaves_orthogonal_copies_that_agree():
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_training_again_gives_the_same(precision):
-    settings = TrainSettings(epochs=2, batch=100, precision=precision, seed=3)
+    settings = NetTrainSettings(epochs=2, batch=100, precision=precision, seed=3)
     first, second = (train_net(cloud_net(), *clouds(), settings) for _ in range(2))
     assert first == second
 
 
 def test_weight_decay_is_the_trunks_alone():
-    settings = TrainSettings(epochs=1, batch=256, learning_rate=1e-3, weight_decay=10.0)
+    settings = NetTrainSettings(epochs=1, batch=256, learning_rate=1e-3, weight_decay=10.0)
     net, plain = cloud_net(), cloud_net()
     train_net(net, *clouds(), settings)
-    train_net(plain, *clouds(), TrainSettings(epochs=1, batch=256, learning_rate=1e-3, weight_decay=0.0))
+    train_net(plain, *clouds(), NetTrainSettings(epochs=1, batch=256, learning_rate=1e-3, weight_decay=0.0))
     assert torch.equal(net.heads["2"].weight, plain.heads["2"].weight)
     assert float(net.trunk[0].weight.detach().norm()) < float(plain.trunk[0].weight.detach().norm())
 
 
 def test_a_batch_larger_than_the_samples():
     with pytest.raises(PatchBatchError, match="1 to 256"):
-        train_net(cloud_net(), *clouds(), TrainSettings(batch=257))
+        train_net(cloud_net(), *clouds(), NetTrainSettings(batch=257))
 
 
 @pytest.mark.parametrize("settings", [{"learning_rate": 1e30}, {"learning_rate": 1e6, "momentum": 0.99}])
 def test_a_loss_that_is_not_finite(settings):
     with pytest.raises(PatchBatchError, match="lower learning rate"):
-        train_net(cloud_net(), *clouds(), TrainSettings(epochs=60, **settings))
+        train_net(cloud_net(), *clouds(), NetTrainSettings(epochs=60, **settings))
 
 
 def test_input_that_is_not_finite():
     x, labels = clouds()
     x[3, 2] = float("nan")
     with pytest.raises(PatchBatchError, match="not finite"):
-        train_net(cloud_net(), x, labels, TrainSettings())
+        train_net(cloud_net(), x, labels, NetTrainSettings())

@@ -1,13 +1,9 @@
-"""`python -m flow.edges.train`: teach the edge network the boundaries of BSDS500."""
+"""Teach the edge network the boundaries of BSDS500, and score it."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
-import sys
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
@@ -20,6 +16,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from flow.edges.gradient import gradient_edges
 from flow.edges.network import EdgeNetwork, network_edges, save_edge_network
 from flow.edges.score import best_f_measure
+from flow.edges.train.settings import EdgeTraining, boundary_pairs
 from patchbatch.data.images import load_image
 from patchbatch.errors import PatchBatchError
 
@@ -27,36 +24,6 @@ _LOG = logging.getLogger(__name__)
 # Of the annotators: drawn by fewer, a pixel teaches neither way (Liu et al., CVPR 2017, have the same rule).
 _AGREED = 0.3
 Sample = tuple[NDArray[np.float32], NDArray[np.uint16]]
-
-
-@dataclass(frozen=True)
-class EdgeTraining:
-    """How the network is taught."""
-
-    minutes: float = 30.0  # of wall time; the learning rate falls to 0 by then
-    steps: int = 1_000_000  # at most
-    batch: int = 8  # crops a step
-    crop: int = 192  # px, their side
-    learning_rate: float = 2e-3  # at its highest
-    seed: int = 0  # of crops and of the first weights
-
-
-def boundary_pairs(data: Path, split: str) -> list[tuple[Path, Path]]:
-    """Return photograph and drawn boundaries of each image of a split, sorted by name.
-
-    Raises
-    ------
-    PatchBatchError
-        If there are none.
-    """
-    photos = sorted((data / "images" / split).glob("*.jpg"))
-    pairs = [(photo, data / "boundaries" / split / f"{photo.stem}.png") for photo in photos]
-    complete = [pair for pair in pairs if pair[1].is_file()]
-    if not complete:
-        raise PatchBatchError(
-            f"no images/{split}/*.jpg with boundaries/{split}/*.png in {data}: give BSDS500"
-        )
-    return complete
 
 
 def read_sample(photo: Path, boundary: Path) -> Sample:
@@ -131,6 +98,23 @@ def train(samples: list[Sample], training: EdgeTraining) -> EdgeNetwork:
     return network
 
 
+def train_and_save(data: Path, training: EdgeTraining, output: Path) -> Path:
+    """Train on the images of `train` and `val`, write the weights and return their file.
+
+    Raises
+    ------
+    PatchBatchError
+        If an image is missing or damaged, or the file cannot be written.
+    """
+    pairs = [pair for split in ("train", "val") for pair in boundary_pairs(data, split)]
+    _LOG.info(
+        "learning from %d images: at most %g minutes and %d steps of %d crops of %d px", len(pairs),
+        training.minutes, training.steps, training.batch, training.crop,
+    )  # fmt: skip
+    save_edge_network(train([read_sample(*pair) for pair in pairs], training), output)
+    return output
+
+
 def _step(
     network: EdgeNetwork, optimizer: torch.optim.Optimizer, samples: list[Sample], training: EdgeTraining,
     generator: np.random.Generator,
@@ -159,55 +143,3 @@ def score(data: Path, weights: Path, limit: int | None = None) -> dict[str, floa
         figures[f"{name} ODS"], figures[f"{name} threshold"] = best
         _LOG.info("%s: F-measure %.4f at threshold %.2f", name, *best)
     return figures
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Train, score, write; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m flow.edges.train", description=__doc__)
-    defaults = EdgeTraining()
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder of BSDS500")
-    parser.add_argument("--output", type=Path, default=Path("runs/edges.safetensors"), metavar="FILE")
-    parser.add_argument("--score", type=Path, metavar="FILE", help="only score these weights, train nothing")
-    parser.add_argument("--minutes", type=float, default=defaults.minutes, help="(%(default)s)")
-    parser.add_argument("--steps", type=int, default=defaults.steps, help="at most (%(default)s)")
-    parser.add_argument("--batch", type=int, default=defaults.batch, help="crops a step (%(default)s)")
-    parser.add_argument("--crop", type=int, default=defaults.crop, help="px (%(default)s)")
-    parser.add_argument("--seed", type=int, default=defaults.seed, help="(%(default)s)")
-    parser.add_argument("--test-images", type=int, metavar="N", help="score on the first N only (all)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores to FILE")
-    arguments = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        _run(arguments)
-    except PatchBatchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-def _run(arguments: argparse.Namespace) -> None:
-    if arguments.score is not None:
-        _report(arguments, arguments.score, None)
-        return
-    training = EdgeTraining(
-        minutes=arguments.minutes, steps=arguments.steps, batch=arguments.batch, crop=arguments.crop,
-        seed=arguments.seed,
-    )  # fmt: skip
-    pairs = [pair for split in ("train", "val") for pair in boundary_pairs(arguments.data, split)]
-    network = train([read_sample(*pair) for pair in pairs], training)
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    save_edge_network(network, arguments.output)
-    _report(arguments, arguments.output, training)
-
-
-def _report(arguments: argparse.Namespace, weights: Path, training: EdgeTraining | None) -> None:
-    figures = score(arguments.data, weights, arguments.test_images)
-    print("\n".join(f"{name}: {value:.4f}" for name, value in figures.items()))
-    if arguments.json is not None:
-        report = {"training": asdict(training)} if training is not None else {}
-        report |= {"test-images": arguments.test_images, "scores": figures}
-        arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

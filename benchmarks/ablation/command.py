@@ -14,11 +14,9 @@ normalisation for the same number of steps on the same made scenes, several seed
 held-out scenes. A table of means and standard deviations over the seeds on stdout."""
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the sub-command and its arguments."""
-    parser = commands.add_parser(
-        "ablation", help="losses and normalisations at one training budget", description=DESCRIPTION
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the words and arguments of the sub-command."""
+    parser.description = DESCRIPTION
     parser.add_argument("photos", nargs="+", metavar="PHOTOS", help="folders of photographs")
     parser.add_argument("--steps", type=int, default=400, help="updates of each run (%(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each variant (%(default)s)")

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 from benchmarks.arguments import add_json, check_folders
+from patchbatch.errors import PatchBatchError
 
 DESCRIPTION = """\
 Train the 51-px network, narrowed, with {DrLIM, CENT-DrLIM} x {with, without SD} x {fine-grained, per-channel}
@@ -35,11 +36,14 @@ def run(arguments: argparse.Namespace) -> int:
     PatchBatchError
         For folders without photographs and settings out of range.
     """
-    # Imported after the arguments are known to be right, so that --help and usage errors are quick.
+    check_folders(arguments.json)
+    for folder in arguments.photos:
+        if not Path(folder).is_dir():
+            raise PatchBatchError(f"no folder {folder}: give folders of photographs")
+    # Imported after what can be said without: torch takes seconds.
     from benchmarks import report as table  # noqa: PLC0415
     from benchmarks.ablation import study as ablation  # noqa: PLC0415
 
-    check_folders(arguments.json)
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # a line a run, on stderr
     settings = ablation.AblationSettings(
         steps=arguments.steps, seeds=arguments.seeds, scenes=arguments.scenes, margin=arguments.margin,

@@ -97,6 +97,7 @@ SAID_WITHOUT_TORCH = [
     ("speed --model none", "unknown model 'none'"),
     ("speed --settings bad.toml", "did you mean 'matching.method'"),
     ("speed --repeats 0", "repeats is 0"),
+    ("ablation nowhere", "no folder nowhere"),
     ("training --repeats 0", "repeats is 0"),
     ("transfer --seeds 0", "seeds is 0"),
     ("faces nowhere", "nowhere does not exist"),

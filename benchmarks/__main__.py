@@ -6,49 +6,35 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.ablation import command as ablation
-from benchmarks.descriptors import command as descriptors
-from benchmarks.epic import command as epic
-from benchmarks.faces import command as faces
-from benchmarks.flow import command as flow
-from benchmarks.matching import command as matching
-from benchmarks.projection import command as projection
-from benchmarks.speed import command as speed
-from benchmarks.stages import command as stages
-from benchmarks.training import command as training
-from benchmarks.transfer import command as transfer
+from benchmarks.table import COMMANDS
 from patchbatch.errors import PatchBatchError
 
-# One module per sub-command, with add_parser(commands); light to import, the work imported when it runs.
-COMMANDS = (
-    flow,
-    descriptors,
-    matching,
-    projection,
-    epic,
-    stages,
-    ablation,
-    speed,
-    training,
-    transfer,
-    faces,
-)
 
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse a command line, importing the module of its sub-command alone.
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser with all sub-commands."""
+    Raises
+    ------
+    SystemExit
+        After a help text, and with status 2 for usage errors.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure PatchBatch and its parts on public data sets."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_parser(commands)
-    return parser
+    chosen = next((word for word in argv if not word.startswith("-")), None)
+    for entry in COMMANDS.values():
+        command = commands.add_parser(
+            entry.name, help=entry.help, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if entry.name == chosen:
+            entry.load()(command)
+    return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a benchmark; return 0, or 1 after a one-line message. Usage errors exit with 2."""
-    arguments = build_parser().parse_args(argv)
+    arguments = parse(sys.argv[1:] if argv is None else argv)
     try:
         status: int = arguments.run(arguments)
     except PatchBatchError as error:

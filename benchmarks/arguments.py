@@ -1,27 +1,34 @@
-"""Arguments that several benchmarks have in common, and checks of them that need nothing slow to import."""
+"""Arguments that several benchmarks have in common, and checks of them; nothing here is slow to import."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from flow.matching.table import MATCHERS
+from flow.presets import PRESETS
+from patchbatch.data.datasets.table import DATASETS
 from patchbatch.errors import PatchBatchError
+from patchbatch.models import DEFAULT_MODEL, MODELS
+from patchbatch.tables import Table
 
-# Names of data sets, Sintel by pass. Here, because --help should not wait for the modules that read them.
-DATASETS = ("kitti2015", "kitti2012", "sintel-final", "sintel-clean", "middlebury", "chairs")
+if TYPE_CHECKING:
+    from flow.settings import FlowSettings
+
+MODEL_HELP = f"{', '.join(MODELS)}, a weights file, or package.module:factory"
+AUTO = "auto"
 
 
 def add_datasets(parser: argparse.ArgumentParser) -> None:
     """Add ROOT and --dataset."""
     parser.add_argument("root", metavar="ROOT", help="the folder that holds the data sets")
+    wanted = ", ".join(name for name, dataset in DATASETS.items() if not dataset.stereo)
     parser.add_argument(
-        "--dataset",
-        nargs="+",
-        action="extend",
-        choices=DATASETS,
-        metavar="DATASET",
-        help=f"{', '.join(DATASETS)}; default all there are",
-    )
+        "--dataset", nargs="+", action="extend", choices=tuple(DATASETS), metavar="DATASET",
+        help=f"{', '.join(DATASETS)}; default all there are of {wanted}",
+    )  # fmt: skip
 
 
 def add_limit(parser: argparse.ArgumentParser, of: str = " of each data set") -> None:
@@ -37,10 +44,75 @@ def add_json(parser: argparse.ArgumentParser, also: str = "") -> None:
 
 def add_device(parser: argparse._ActionsContainer, of: str = "of the network") -> None:
     """Add --device and --precision."""
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
+    parser.add_argument("--device", default=AUTO, metavar="auto|cpu|cuda|mps", help="where to compute (auto)")
     parser.add_argument(
-        "--precision", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help=of
+        "--precision", choices=("auto", "float32", "bfloat16", "float16"), default=AUTO, help=of
     )
+
+
+def add_model(parser: argparse._ActionsContainer) -> None:
+    """Add --model for one model."""
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL, metavar="MODEL", help=f"{MODEL_HELP} ({DEFAULT_MODEL})"
+    )
+
+
+def add_models(
+    parser: argparse._ActionsContainer, default: Sequence[str] = (DEFAULT_MODEL,), words: str = ""
+) -> None:
+    """Add --model for several models; `words` say what the default is where the names do not."""
+    parser.add_argument(
+        "--model", nargs="+", action="extend", metavar="MODEL",
+        help=f"{MODEL_HELP} ({words or ' '.join(default)})",
+    )  # fmt: skip
+
+
+def add_settings(parser: argparse._ActionsContainer) -> None:
+    """Add --matcher and --settings."""
+    add_choice(parser, "--matcher", MATCHERS, None, "the preset's")
+    parser.add_argument(
+        "--settings", metavar="FILE", help="a .toml file of settings of every stage, see docs/settings.md"
+    )
+
+
+def add_choice(
+    parser: argparse._ActionsContainer, option: str, table: Table[Any], default: str | None, words: str = ""
+) -> None:
+    """Add an option that takes a name of a table; `words` say what the default is where it is no name."""
+    parser.add_argument(
+        option, choices=tuple(table), default=default, metavar="NAME",
+        help=f"{', '.join(table)} ({words or default})",
+    )  # fmt: skip
+
+
+def add_preset(parser: argparse._ActionsContainer) -> None:
+    """Add --preset, by default that of the data set."""
+    parser.add_argument(
+        "--preset", choices=(AUTO, *PRESETS), default=AUTO, metavar="NAME",
+        help=f"{', '.join(PRESETS)}, or auto: the data set's own (auto)",
+    )  # fmt: skip
+
+
+def preset_for(preset: str, dataset: str) -> str:
+    """Return a preset, or for "auto" that of a data set."""
+    return DATASETS[dataset].preset if preset == AUTO else preset
+
+
+def chosen_settings(
+    preset: str, file: str | None, matcher: str | None = None, seed: int | None = None
+) -> FlowSettings:
+    """Return the settings of every stage that --preset, --settings and --matcher ask for.
+
+    Raises
+    ------
+    PatchBatchError
+        For a file that is no file of settings.
+    """
+    # A tenth of a second, which --help does not need.
+    from flow.settings import flow_settings, read_settings, with_methods  # noqa: PLC0415
+
+    settings = flow_settings(preset) if file is None else read_settings(file, preset)
+    return with_methods(settings, preset, matcher=matcher, seed=seed)
 
 
 def positive(text: str) -> int:
@@ -48,6 +120,14 @@ def positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is not a positive number")
+    return number
+
+
+def not_negative(text: str) -> int:
+    """Read a whole number of at least 0."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number} is below 0")
     return number
 
 
@@ -64,13 +144,18 @@ def check_folders(*files: str | None) -> None:
             raise PatchBatchError(f"no folder for {file}: make it first")
 
 
-def check_picture(file: str | None) -> None:
-    """Refuse a picture that is not to be a `.png`.
+def check_picture(option: str, file: str | None) -> None:
+    """Refuse a picture that could not be drawn after the run.
 
     Raises
     ------
     PatchBatchError
-        For any other suffix.
+        For any suffix but `.png`, or without matplotlib.
     """
-    if file is not None and Path(file).suffix.lower() != ".png":
+    if file is None:
+        return
+    if Path(file).suffix.lower() != ".png":
         raise PatchBatchError(f"{file}: the picture is a .png; give it that suffix")
+    from benchmarks.report import require_matplotlib  # noqa: PLC0415 - seldom needed
+
+    require_matplotlib(option)

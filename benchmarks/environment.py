@@ -10,12 +10,13 @@ import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 
-def describe_environment(device: str) -> dict[str, str | int]:
+def describe_environment(device: str) -> dict[str, Any]:
     """Return what has to stand beside a figure for it to be comparable.
 
     Parameters
@@ -29,7 +30,7 @@ def describe_environment(device: str) -> dict[str, str | int]:
         `python`, `torch`, `opencv`, `numpy`, `cpu`, `threads`, `device`, `date` (UTC, ISO 8601) and, in a
         checkout, `commit`, which ends in `-dirty` if files were changed since.
     """
-    environment: dict[str, str | int] = {
+    environment: dict[str, Any] = {
         "python": platform.python_version(),
         "torch": _torch_version(),
         "opencv": cv2.__version__,

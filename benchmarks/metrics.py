@@ -119,7 +119,7 @@ def _common(truth: Truth, error: Field, region: Mask) -> dict[str, Tally]:
     return tallies
 
 
-def _kitti2012(truth: Truth, error: Field, region: Mask) -> dict[str, Tally]:
+def _kitti2012(truth: Truth, _flow: Field, error: Field, region: Mask) -> dict[str, Tally]:
     regions = {"All": region} | ({} if truth.noc is None else {"Noc": region & truth.noc})
     tallies = {}
     for name, part in regions.items():
@@ -129,7 +129,7 @@ def _kitti2012(truth: Truth, error: Field, region: Mask) -> dict[str, Tally]:
     return tallies
 
 
-def _kitti2015(truth: Truth, error: Field, region: Mask) -> dict[str, Tally]:
+def _kitti2015(truth: Truth, _flow: Field, error: Field, region: Mask) -> dict[str, Tally]:
     if truth.foreground is None:
         return {}
     outlier = is_outlier(error, truth.flow)
@@ -139,7 +139,7 @@ def _kitti2015(truth: Truth, error: Field, region: Mask) -> dict[str, Tally]:
     }
 
 
-def _sintel(truth: Truth, error: Field, region: Mask) -> dict[str, Tally]:
+def _sintel(truth: Truth, _flow: Field, error: Field, region: Mask) -> dict[str, Tally]:
     speed = endpoint_error(truth.flow, np.zeros_like(truth.flow))
     tallies = {}
     for low, high in SINTEL_SPEEDS_PX:
@@ -159,13 +159,17 @@ def _middlebury(truth: Truth, flow: Field, error: Field, region: Mask) -> dict[s
     return tallies | {"AAE": tally(angular_error(flow, truth.flow), region)}
 
 
-def tallies_of(dataset: str, truth: Truth, flow: Field, region: Mask) -> dict[str, Tally]:
-    """Tally every figure of a data set's benchmark for one pair.
+OFFICIAL = {"kitti2012": _kitti2012, "kitti2015": _kitti2015, "sintel": _sintel, "middlebury": _middlebury}
+"""What public benchmarks report besides what all do: (truth, flow, error, region) -> tallies."""
+
+
+def tallies_of(benchmark: str, truth: Truth, flow: Field, region: Mask) -> dict[str, Tally]:
+    """Tally every figure of a public benchmark for one pair.
 
     Parameters
     ----------
-    dataset
-        Its own figures are added to those that every data set has.
+    benchmark
+        Its own figures are added to those that all have; one without any is no key of `OFFICIAL`.
     truth
         Ground truth.
     flow
@@ -174,15 +178,13 @@ def tallies_of(dataset: str, truth: Truth, flow: Field, region: Mask) -> dict[st
         `(H, W)` bool, the pixels that count.
     """
     error = endpoint_error(flow, truth.flow)
+    own = OFFICIAL.get(benchmark)
     tallies = _common(truth, error, region)
-    if dataset == "middlebury":
-        return tallies | _middlebury(truth, flow, error, region)
-    own = {"kitti2012": _kitti2012, "kitti2015": _kitti2015, "sintel": _sintel}.get(dataset)
-    return tallies if own is None else tallies | own(truth, error, region)
+    return tallies if own is None else tallies | own(truth, flow, error, region)
 
 
 def score(
-    dataset: str,
+    benchmark: str,
     truth: Truth,
     flow: NDArray[np.floating],
     valid: Mask | None = None,
@@ -197,8 +199,8 @@ def score(
 
     Parameters
     ----------
-    dataset
-        Name of the data set, which decides about the figures.
+    benchmark
+        Whose figures are wanted, `judged_as` of the data set.
     truth
         Ground truth of the pair.
     flow
@@ -221,8 +223,8 @@ def score(
     region = truth.valid
     if truth.invalid is not None and not keep_invalid:
         region = region & ~truth.invalid
-    tallies = {DENSITY: tally(submitted, region)} | tallies_of(dataset, truth, filled, region)
-    on_own_pixels = tallies_of(dataset, truth, filled, region & submitted)
+    tallies = {DENSITY: tally(submitted, region)} | tallies_of(benchmark, truth, filled, region)
+    on_own_pixels = tallies_of(benchmark, truth, filled, region & submitted)
     return tallies | {name + SUBMITTED: value for name, value in on_own_pixels.items()}
 
 

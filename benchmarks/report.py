@@ -1,65 +1,79 @@
-"""The report of a benchmark as a Markdown table and as a JSON file."""
+"""How benchmarks report: Markdown tables, JSON files, pictures."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from patchbatch.data.files import FilePath, atomic_path
+from patchbatch.errors import PatchBatchError
 
-# Shown if any row has them; the JSON file has all.
-_COMMON = ("EPE", "Fl-all", "Fl-all-per-image", "Out-All", "Out-Noc", "EPE (submitted)", "Fl-all (submitted)")
-_OF_DATASET = {
-    "kitti2015": ("Fl-bg", "Fl-fg"),
-    "sintel": ("EPE-matched", "EPE-unmatched", "s0-10", "s10-40", "s40+"),
-    "middlebury": ("AAE", "R0.5", "R1", "R2"),
-    "chairs": ("EPE-pooled",),
-}
-_LABELS = ("method", "model", "stage")
+Cell = str | int | None
 
 
-def format_table(dataset: str, rows: Sequence[dict[str, Any]]) -> str:
-    """Return the rows of a report as a Markdown table, columns aligned.
+def markdown(
+    header: Sequence[str], rows: Sequence[Sequence[Cell]], labels: int = 1, heading: str = ""
+) -> str:
+    """Return a Markdown table whose columns are aligned in the source too.
 
     Parameters
     ----------
-    dataset
-        Its own figures are shown beside the common ones.
-    rows
-        As `benchmarks.flow.runner.run` returns them.
+    header, rows
+        Names of the columns, and as many cells a row; None is an empty cell.
+    labels
+        So many first columns are words and stand to the left, all others are figures and stand to the right.
+    heading
+        A line above the table.
+
+    Examples
+    --------
+    >>> print(markdown(["method", "EPE"], [["zero", number(4.25, 2)], ["ours", None]], heading="two pairs"))
+    two pairs
+    <BLANKLINE>
+    | method |  EPE |
+    | ------ | ---: |
+    | zero   | 4.25 |
+    | ours   |      |
     """
-    wanted = (*_COMMON, *_OF_DATASET.get(dataset, ()))
-    names = [name for name in wanted if any(name in row["metrics"] for row in rows)]
-    header = [*_LABELS, "pairs", "density", *names, "seconds"]
-    lines = [header, *(_cells(row, names) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    rule = ["-" * width if i < len(_LABELS) else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
-    return "\n".join(_aligned(line, widths) for line in (header, rule, *lines[1:]))
+    lines = [list(header), *([_text(cell) for cell in row] for row in rows)]
+    widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(header))]
+    rule = ["-" * width if i < labels else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
+    table = "\n".join(_aligned(line, widths, labels) for line in (lines[0], rule, *lines[1:]))
+    return f"{heading}\n\n{table}" if heading else table
 
 
-def _cells(row: dict[str, Any], names: Sequence[str]) -> list[str]:
-    labels = [row[label] or "" for label in _LABELS]
-    figures = [_number(row["metrics"].get(name), _decimals(name)) for name in names]
-    density, total = _number(row["density"], 1), _number(row["seconds"]["total"], 3)
-    return [*labels, str(row["pairs"]), density, *figures, total]
+def _text(cell: Cell) -> str:
+    return "" if cell is None else str(cell).replace("|", "\\|")
 
 
-def _decimals(name: str) -> int:
-    """Return how many decimals mean something: shares in percent have two, pixels three."""
-    return 2 if name.startswith(("Fl-", "Out-", "R", "AAE")) else 3
-
-
-def _number(value: float | None, decimals: int) -> str:
-    return "" if value is None else f"{value:.{decimals}f}"
-
-
-def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+def _aligned(cells: Sequence[str], widths: Sequence[int], labels: int) -> str:
     padded = [
-        cell.ljust(width) if i < len(_LABELS) else cell.rjust(width)
+        cell.ljust(width) if i < labels else cell.rjust(width)
         for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
     ]
     return "| " + " | ".join(padded) + " |"
+
+
+def number(value: float | None, decimals: int) -> str:
+    """Return a figure with so many decimals; nothing for None."""
+    return "" if value is None else f"{value:.{decimals}f}"
+
+
+def significant(value: float | None, digits: int = 3) -> str:
+    """Return a figure with so many digits that count; nothing for None."""
+    return "" if value is None else f"{value:.{digits}g}"
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON knows it: infinite numbers, which it does not know, become "inf" and "-inf"."""
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
 def write_json(path: FilePath, report: dict[str, Any]) -> None:
@@ -73,3 +87,24 @@ def write_json(path: FilePath, report: dict[str, Any]) -> None:
     text = json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False)
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def require_matplotlib(option: str) -> None:
+    """Refuse, before the work, a picture that could not be drawn after it.
+
+    Parameters
+    ----------
+    option
+        That asks for the picture, such as "--figure".
+
+    Raises
+    ------
+    PatchBatchError
+        If matplotlib is missing.
+    """
+    try:
+        there = importlib.util.find_spec("matplotlib") is not None
+    except ValueError:  # switched off in sys.modules
+        there = False
+    if not there:
+        raise PatchBatchError(f"{option} needs matplotlib: pip install 'patchbatch[plots]', or leave it out")

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 from benchmarks.arguments import add_json, check_folders
+from patchbatch.errors import PatchBatchError
 
 DESCRIPTION = """\
 Train the 51-px network, narrowed, with {DrLIM, CENT-DrLIM} x {with, without SD} x {fine-grained, per-channel}
@@ -14,11 +15,9 @@ normalisation for the same number of steps on the same made scenes, several seed
 held-out scenes. A table of means and standard deviations over the seeds on stdout."""
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the sub-command and its arguments."""
-    parser = commands.add_parser(
-        "ablation", help="losses and normalisations at one training budget", description=DESCRIPTION
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the words and arguments of the sub-command."""
+    parser.description = DESCRIPTION
     parser.add_argument("photos", nargs="+", metavar="PHOTOS", help="folders of photographs")
     parser.add_argument("--steps", type=int, default=400, help="updates of each run (%(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each variant (%(default)s)")
@@ -37,11 +36,14 @@ def run(arguments: argparse.Namespace) -> int:
     PatchBatchError
         For folders without photographs and settings out of range.
     """
-    # Imported after the arguments are known to be right, so that --help and usage errors are quick.
+    check_folders(arguments.json)
+    for folder in arguments.photos:
+        if not Path(folder).is_dir():
+            raise PatchBatchError(f"no folder {folder}: give folders of photographs")
+    # Imported after what can be said without: torch takes seconds.
     from benchmarks import report as table  # noqa: PLC0415
     from benchmarks.ablation import study as ablation  # noqa: PLC0415
 
-    check_folders(arguments.json)
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # a line a run, on stderr
     logging.getLogger("patchbatch").setLevel(logging.WARNING)  # and not what each trainer says
     settings = ablation.AblationSettings(

@@ -10,13 +10,16 @@ from benchmarks.arguments import (
     add_device,
     add_json,
     add_limit,
+    add_models,
     check_folders,
     check_picture,
+    not_negative,
     positive,
 )
+from benchmarks.descriptors.table import BASELINES, TFEAT
 
 if TYPE_CHECKING:
-    from benchmarks.descriptors.rows import DescriptorBenchmark
+    from benchmarks.descriptors.settings import DescriptorBenchmark
 
 
 DESCRIPTION = """\
@@ -32,28 +35,22 @@ figures (percent; L2 distances; the match is the pixel of image 2 nearest to the
              such pixels
   raw-error  points whose nearest descriptor in the whole image (or --window) is > 3 px from the truth
   seconds    to describe every pixel of image 2"""
-ONLY_HELP = """\
-only these rows, of the models (NAME-alone: without the context of coarser scales), sift, rootsift, daisy,
-patch (ZNCC), census, tfeat and those of --descriptor; default all"""
+ONLY_HELP = f"""\
+only these rows, of the models (NAME-alone: without the context of coarser scales), {", ".join(BASELINES)},
+{TFEAT.name} and those of --descriptor; default all"""
 TFEAT_HELP = "TFeat's weights as .safetensors (ROOT/../tfeat/tfeat-liberty.safetensors; without, no such row)"
 CUSTOM_HELP = """\
-repeatable: one more row; factory() returns a callable, patches (N, 1, P, P) in [0, 1] -> (N, D), P its
-attribute patch_size, else 32"""
+repeatable: one more row; factory() returns a Descriptor, or a callable, patches (N, 1, P, P) in [0, 1] ->
+(N, D), P its attribute patch_size"""
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the sub-command and its arguments."""
-    parser = commands.add_parser(
-        "descriptors",
-        help="descriptors on public data sets: matching and ranking figures",
-        description=DESCRIPTION,
-        epilog=FIGURES_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the words and arguments of the sub-command."""
+    parser.description, parser.epilog = DESCRIPTION, FIGURES_HELP
     add_datasets(parser)
     add_limit(parser)
     parser.add_argument("--points", type=positive, default=2000, metavar="N", help="of each pair (2000)")
-    parser.add_argument("--seed", type=_positive_or_zero, default=0, help="of the points and negatives (0)")
+    parser.add_argument("--seed", type=not_negative, default=0, help="of the points and negatives (0)")
     parser.add_argument(
         "--window",
         type=positive,
@@ -71,22 +68,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _add_descriptor_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--only", nargs="+", action="extend", metavar="NAME", help=ONLY_HELP)
-    group.add_argument(
-        "--model", nargs="+", action="extend", metavar="NAME|FILE", help="networks (all shipped ones)"
-    )
+    add_models(group, words="all shipped ones")
     group.add_argument(
         "--descriptor", nargs="+", action="extend", metavar="NAME=package.module:factory", help=CUSTOM_HELP
     )
     group.add_argument("--tfeat", metavar="FILE", help=TFEAT_HELP)
     group.add_argument("--cell", type=_length, default=4.0, metavar="PX", help="side of SIFT's cells (4)")
     add_device(group, "of the networks given by --model")
-
-
-def _positive_or_zero(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{number} is below 0")
-    return number
 
 
 def _length(text: str) -> float:
@@ -96,9 +84,9 @@ def _length(text: str) -> float:
     return number
 
 
-def settings_of(arguments: argparse.Namespace) -> DescriptorBenchmark:
-    """Turn parsed arguments into the settings of the runner."""
-    from benchmarks.descriptors.rows import DescriptorBenchmark  # noqa: PLC0415 (slow to import: see run)
+def benchmark_of(arguments: argparse.Namespace) -> DescriptorBenchmark:
+    """Turn parsed arguments into what is measured."""
+    from benchmarks.descriptors.settings import DescriptorBenchmark  # noqa: PLC0415 (slow to import: see run)
 
     return DescriptorBenchmark(
         root=arguments.root,
@@ -125,22 +113,22 @@ def run(arguments: argparse.Namespace) -> int:
     PatchBatchError
         For anything the user can mend.
     """
-    # Imported after the arguments are known to be right, so that --help and usage errors are quick.
-    from benchmarks import report as table  # noqa: PLC0415
-    from benchmarks.descriptors import report as descriptor_table  # noqa: PLC0415
-    from benchmarks.descriptors import rows as descriptor_rows  # noqa: PLC0415
-    from benchmarks.descriptors.summary import MOTION_PX  # noqa: PLC0415
-
     check_folders(arguments.json, arguments.figure)
-    check_picture(arguments.figure)
-    if arguments.figure is not None:
-        descriptor_table.require_matplotlib()
-    report = descriptor_rows.run(settings_of(arguments))
-    print(descriptor_table.format_tables(report["rows"], report["all_wrong"], arguments.window))
+    check_picture("--figure", arguments.figure)
+    benchmark = benchmark_of(arguments)
+    benchmark.check()
+    # Imported after all that can be said without: torch takes seconds.
+    from benchmarks.descriptors import rows  # noqa: PLC0415
+    from benchmarks.descriptors.report import format_motion, format_tables, write_figure  # noqa: PLC0415
+    from benchmarks.descriptors.summary import MOTION_PX  # noqa: PLC0415
+    from benchmarks.report import write_json  # noqa: PLC0415
+
+    report = rows.run(benchmark)
+    print(format_tables(report["rows"], report["all_wrong"], benchmark.window))
     if arguments.by_motion:
-        print("\n" + descriptor_table.format_motion(report["by_motion"], MOTION_PX))
+        print("\n" + format_motion(report["by_motion"], MOTION_PX))
     if arguments.json is not None:
-        table.write_json(arguments.json, report)
+        write_json(arguments.json, report)
     if arguments.figure is not None:
-        descriptor_table.write_figure(arguments.figure, report["rows"], arguments.window)
+        write_figure(arguments.figure, report["rows"], benchmark.window)
     return 0

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 from benchmarks.descriptors.metrics import FIGURES
+from benchmarks.report import markdown, number, require_matplotlib
 from patchbatch.data.files import FilePath, atomic_path
-from patchbatch.errors import PatchBatchError
 
 # Strong ones first, then the pale ones of matplotlib's "tab20".
 COLOURS = (*(f"C{number}" for number in range(10)), *("#aec7e8", "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5"))
@@ -52,14 +51,14 @@ def format_motion(rows: Sequence[dict[str, Any]], limits: Sequence[float]) -> st
     tables = []
     for dataset in dict.fromkeys(row["dataset"] for row in rows):
         of_it = [row for row in rows if row["dataset"] == dataset]
-        lines = [["raw-error by motion", *ends], _percents("share of the points", of_it[0]["points"])]
+        lines = [_percents("share of the points", of_it[0]["points"])]
         lines += [_percents(row["descriptor"], row["raw-error"]) for row in of_it]
-        tables.append(f"{dataset}:\n\n{_markdown(lines)}")
+        tables.append(markdown(["raw-error by motion", *ends], lines, heading=f"{dataset}:"))
     return "\n\n".join(tables)
 
 
 def _percents(name: str, values: Sequence[float | None]) -> list[str]:
-    return [name, *("" if value is None else f"{value:.1f}" for value in values)]
+    return [name, *(number(value, 1) for value in values)]
 
 
 def searched(window: int | None) -> str:
@@ -70,31 +69,12 @@ def searched(window: int | None) -> str:
 def _format_table(rows: Sequence[dict[str, Any]], window: int | None) -> str:
     first = rows[0]
     heading = f"{first['dataset']}: {first['points']} points, percent, raw-error {searched(window)}"
-    return f"{heading}\n\n{_markdown([HEADER, *(_cells(row) for row in rows)])}"
-
-
-def _markdown(lines: Sequence[Sequence[str]]) -> str:
-    """Return a header and rows as a table, the first column aligned left, all others right."""
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    return "\n".join(_aligned(line, widths) for line in (lines[0], rule, *lines[1:]))
+    return markdown(HEADER, [_cells(row) for row in rows], heading=heading)
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    figures = (f"{row[name]:.2f}" for name in FIGURES)
-    return (row["descriptor"], str(row["dimension"]), *figures, f"{row['seconds']:.2f}")
-
-
-def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = [cells[0].ljust(widths[0])]
-    padded += [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
-    return "| " + " | ".join(padded) + " |"
-
-
-def require_matplotlib() -> None:
-    """Raise PatchBatchError if there is nothing to draw with."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise PatchBatchError("--figure needs matplotlib: pip install 'patchbatch[plots]', or leave it out")
+    figures = (number(row[name], 2) for name in (*FIGURES, "seconds"))
+    return (row["descriptor"], str(row["dimension"]), *figures)
 
 
 def write_figure(path: FilePath, rows: Sequence[dict[str, Any]], window: int | None = None) -> None:
@@ -105,7 +85,7 @@ def write_figure(path: FilePath, rows: Sequence[dict[str, Any]], window: int | N
     PatchBatchError
         If matplotlib is missing or the file cannot be written.
     """
-    require_matplotlib()
+    require_matplotlib("--figure")
     from matplotlib.figure import Figure  # noqa: PLC0415 (an optional dependency)
 
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))

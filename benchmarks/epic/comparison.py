@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,61 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.environment import describe_environment
+from benchmarks.epic.settings import EpicBenchmark
 from benchmarks.metrics import endpoint_error, is_outlier
+from benchmarks.report import markdown, number
 from flow.edges.gradient import gradient_edges
 from flow.edges.network import SHIPPED, network_edges
-from flow.interpolation.settings import InterpolationSettings, interpolation_settings
 from flow.interpolation.stage import interpolate
 from flow.matching.matches import Matches
-from flow.refinement.settings import PRESETS as REFINEMENT
-from flow.refinement.settings import TRUSTING_PRESETS, RefinementSettings
 from flow.refinement.stage import refine
-from patchbatch.data.datasets.pairs import Truth, find_all_pairs, load_truth
+from patchbatch.data.datasets.pairs import FlowPair, Truth, find_pairs, load_truth
+from patchbatch.data.datasets.table import DATASETS
 from patchbatch.data.images import load_image
 from patchbatch.data.matches_io import read_matches
 from patchbatch.errors import PatchBatchError
 
-FIGURES = "figures.json"
 # The flow of the original program before and after its variational step.
 FLOW_FILES = {False: "flow_epic_novar.npz", True: "flow_epic.npz"}
-FOLDER, FRAMES = "epic_reference", "flow"
-_REFINEMENTS = {
-    "original": REFINEMENT,
-    "own": TRUSTING_PRESETS,
-    "fast": dict.fromkeys(REFINEMENT, RefinementSettings(method="opencv")),
-}
-
-
-@dataclass(frozen=True)
-class EpicBenchmark:
-    """What is compared with the original.
-
-    Attributes
-    ----------
-    root
-        Folder of the reference pairs, or the one that holds it as `epic_reference`.
-    frames
-        Folder of the frames and their truth; None for `flow` beside the references.
-    estimator
-        `"affine"` and `"nadaraya-watson"` with the settings of the original, `"robust"` with the project's.
-    preset
-        `"auto"` takes the one of the pair's data set.
-    edges
-        `"given"`, the map that the original was given, `"gradient"`, `"network"` (the shipped
-        one), or weights of one.
-    refinement
-        `"original"`, `"own"` or `"fast"` (OpenCV's); `"auto"` is own for the robust estimator, else original.
-    refine
-        False leaves the rows with refinement out.
-    """
-
-    root: str
-    frames: str | None = None
-    estimator: str = "affine"
-    preset: str = "auto"
-    edges: str = "given"
-    refinement: str = "auto"
-    refine: bool = True
 
 
 @dataclass(frozen=True)
@@ -118,31 +79,15 @@ def run(benchmark: EpicBenchmark) -> dict[str, Any]:
     PatchBatchError
         For a folder without references, or frames that are missing.
     """
-    root = _reference_folder(Path(benchmark.root))
-    frames = root.parent / FRAMES if benchmark.frames is None else Path(benchmark.frames)
+    root, frames = benchmark.folder(), benchmark.frames_folder()
     rows: list[dict[str, Any]] = []
-    for name, figures in _read_figures(root).items():
+    for name, figures in benchmark.figures().items():
         pair = load_pair(root / name, figures, frames)
         if not rows:
             _compare(pair, benchmark)  # compiles, and touches the memory
         rows += _compare(pair, benchmark)
-    environment: dict[str, Any] = describe_environment("cpu") | {"settings": asdict(benchmark)}
+    environment = describe_environment("cpu") | {"settings": asdict(benchmark)}
     return {"benchmark": "epic", "root": benchmark.root, "environment": environment, "rows": rows}
-
-
-def _reference_folder(root: Path) -> Path:
-    for folder in (root, root / FOLDER):
-        if (folder / FIGURES).is_file():
-            return folder
-    raise PatchBatchError(f"no {FIGURES} in {root}: give the folder of the EpicFlow references")
-
-
-def _read_figures(root: Path) -> dict[str, dict[str, Any]]:
-    try:
-        figures: dict[str, dict[str, Any]] = json.loads((root / FIGURES).read_text(encoding="utf-8"))
-        return {name: figures[name] for name in sorted(figures) if (root / name).is_dir()}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise PatchBatchError(f"{root / FIGURES} is not a table of figures: copy it again") from error
 
 
 def load_pair(folder: Path, figures: dict[str, Any], frames: Path) -> ReferencePair:
@@ -183,11 +128,16 @@ def load_pair(folder: Path, figures: dict[str, Any], frames: Path) -> ReferenceP
 
 
 def _truth_of(first: Path, frames: Path) -> Truth:
-    for rendering in ("final", "clean"):
-        for pair in find_all_pairs(frames, rendering=rendering):
-            if Path(pair.image1).resolve() == first.resolve():
-                return load_truth(pair)
+    for pair in _pairs_of(frames):
+        if pair.image1.resolve() == first.resolve():
+            return load_truth(pair)
     raise PatchBatchError(f"no pair with ground truth starts with {first}: give the right --frames")
+
+
+def _pairs_of(frames: Path) -> Iterator[FlowPair]:
+    for dataset in DATASETS:
+        with suppress(PatchBatchError):  # not every data set is there
+            yield from find_pairs(dataset, frames)
 
 
 def _read_array(path: Path, key: str) -> NDArray[np.float32]:
@@ -199,17 +149,9 @@ def _read_array(path: Path, key: str) -> NDArray[np.float32]:
         raise PatchBatchError(f"{path} holds no array named {key}; copy it again") from error
 
 
-def stage_settings(benchmark: EpicBenchmark, preset: str) -> tuple[InterpolationSettings, RefinementSettings]:
-    """Return the settings of both stages for a pair whose data set has this preset."""
-    name = preset if benchmark.preset == "auto" else benchmark.preset
-    own = benchmark.estimator == "robust"
-    kind = ("own" if own else "original") if benchmark.refinement == "auto" else benchmark.refinement
-    return interpolation_settings(benchmark.estimator, name), _REFINEMENTS[kind][name]
-
-
 def _compare(pair: ReferencePair, benchmark: EpicBenchmark) -> list[dict[str, Any]]:
     """Return the rows of a pair: interpolated, and refined if wanted."""
-    interpolation, refinement = stage_settings(benchmark, pair.preset)
+    interpolation, refinement = benchmark.stage_settings(pair.preset)
     edges = _edges(pair, benchmark.edges)
     clock = _Clock()
     flow, confidence = interpolate(pair.matches, pair.image1, edges, interpolation)
@@ -263,8 +205,12 @@ def _row(
 def format_table(rows: Sequence[dict[str, Any]]) -> str:
     """Return the rows of a report as a Markdown table."""
     names = [name for name in rows[0] if name not in ("pair", "variational")]
-    lines = [f"| pair | refined | {' | '.join(names)} |", "| --- | --- |" + " ---: |" * len(names)]
-    for row in rows:
-        cells = [f"{row[name]:.2f}" if "Fl" in name else f"{row[name]:.3f}" for name in names]
-        lines.append(f"| {row['pair']} | {'yes' if row['variational'] else 'no'} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    cells = [
+        [row["pair"], "yes" if row["variational"] else "no", *(_figure(name, row[name]) for name in names)]
+        for row in rows
+    ]
+    return markdown(["pair", "refined", *names], cells, labels=2)
+
+
+def _figure(name: str, value: float) -> str:
+    return number(value, 2 if "Fl" in name else 3)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from benchmarks.arguments import add_json, check_folders
+from patchbatch.errors import PatchBatchError
 
 DESCRIPTION = """\
 Verify LFW's pairs of View 2 with histograms of oriented gradients: plain and centred cosine, Joint Bayesian,
@@ -12,9 +14,9 @@ a Siamese head in its place, and ensembles of two histograms. All that is learne
 and tested on folds 1 to 5; the rows "splits" stay within folds 6 to 10 and learn anew for each."""
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the sub-command and its arguments."""
-    parser = commands.add_parser("faces", help="face verification on LFW", description=DESCRIPTION)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the words and arguments of the sub-command."""
+    parser.description = DESCRIPTION
     parser.add_argument("root", metavar="ROOT", help="folder of people.txt, pairs.txt and the images")
     parser.add_argument("--images", metavar="DIR", help="folder of the people's folders, if not in ROOT")
     add_json(parser)
@@ -24,18 +26,20 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Verify, print the table and write the files."""
-    # Imported after the arguments are known to be right, so that --help and usage errors are quick.
-    from benchmarks import report as table  # noqa: PLC0415
-    from benchmarks.faces import study as faces  # noqa: PLC0415
-
     check_folders(arguments.json, arguments.plot)
+    if not Path(arguments.root).is_dir():
+        raise PatchBatchError(f"{arguments.root} does not exist; give the folder of LFW's lists")
+    # Imported after what can be said without: torch takes seconds.
+    from benchmarks.faces import study  # noqa: PLC0415
+    from benchmarks.report import write_json  # noqa: PLC0415
+
     if arguments.plot is not None:
-        faces.check_plot(arguments.plot)
-    outcomes = faces.run(arguments.root, arguments.images)
-    report = faces.make_report(outcomes)
-    print(faces.format_table(report["rows"]))
+        study.check_plot(arguments.plot)
+    outcomes = study.run(arguments.root, arguments.images)
+    report = study.make_report(outcomes)
+    print(study.format_table(report["rows"]))
     if arguments.json is not None:
-        table.write_json(arguments.json, report)
+        write_json(arguments.json, report)
     if arguments.plot is not None:
-        faces.plot_roc(outcomes, arguments.plot)
+        study.plot_roc(outcomes, arguments.plot)
     return 0

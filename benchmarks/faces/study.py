@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.environment import describe_environment
 from benchmarks.faces.hog import HogSettings, hog
+from benchmarks.report import markdown, number
 from patchbatch.data.files import FilePath, atomic_path
 from patchbatch.errors import PatchBatchError
 from patchbatch.transfer.joint_bayesian.model import JointBayesian
@@ -86,14 +87,14 @@ def make_report(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 def format_table(rows: Sequence[dict[str, Any]]) -> str:
     """Return the rows as a Markdown table."""
     names = ("accuracy", "EER", f"TAR at FAR {FAR:.0%}", "area", "processor s")
-    lines = [f"| verifier | features | trained on folds | tested on | {' | '.join(names)} |"]
-    lines.append("| --- " * 4 + "|" + " ---: |" * len(names))
-    for row in rows:
-        figures = [f"{row['accuracy']:.1f} ± {row['standard error']:.1f}"]
-        figures += [f"{row[name]:.1f}" for name in names[1:]]
-        labels = [row["verifier"], row["features"], row["trained on"], row["tested on"]]
-        lines.append(f"| {' | '.join(labels + figures)} |")
-    return "\n".join(lines)
+    header = ["verifier", "features", "trained on folds", "tested on", *names]
+    return markdown(header, [_cells(row, names[1:]) for row in rows], labels=4)
+
+
+def _cells(row: dict[str, Any], names: Sequence[str]) -> list[str]:
+    labels = [row["verifier"], row["features"], row["trained on"], row["tested on"]]
+    accuracy = f"{row['accuracy']:.1f} ± {row['standard error']:.1f}"
+    return [*labels, accuracy, *(number(row[name], 1) for name in names)]
 
 
 def check_plot(path: FilePath) -> None:

@@ -9,21 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-import patchbatch
+from benchmarks.flow.table import OWN
 from patchbatch.data.datasets.pairs import FlowPair
 from patchbatch.data.images import read_image
+from patchbatch.models import load_descriptor
 
 if TYPE_CHECKING:
+    from benchmarks.flow.settings import FlowBenchmark
     from flow.pipeline import FlowResult
 
-# As EpicFlow's authors did, FlyingChairs is run with the settings for Sintel.
-PRESET_OF_DATASET = {
-    "kitti2012": "kitti",
-    "kitti2015": "kitti",
-    "sintel": "sintel",
-    "middlebury": "middlebury",
-    "chairs": "sintel",
-}
 # The work behind each field, so that a row's time is the time to get that far.
 WORK_OF_STAGE = {
     "matches": ("describe", "match"),
@@ -73,69 +67,41 @@ class Method:
     device: str = "cpu"
 
 
-@dataclass(frozen=True)
-class PatchBatchSettings:
-    """How the pipeline is run.
-
-    Attributes
-    ----------
-    preset
-        `"auto"` takes the one that belongs to the data set.
-    device, precision
-        As for `flow.pipeline.estimate_flow`.
-    refine
-        False leaves the variational refinement out.
-    seed
-        For the random choices of the matcher.
-    """
-
-    preset: str = "auto"
-    device: str = "auto"
-    precision: str = "auto"
-    refine: bool = True
-    seed: int = 0
-
-    def preset_for(self, dataset: str) -> str:
-        """Return the preset for a data set, `"default"` for one without its own."""
-        return PRESET_OF_DATASET.get(dataset, "default") if self.preset == "auto" else self.preset
-
-
-def patchbatch_method(model: str, settings: PatchBatchSettings) -> Method:
-    """Return this project's pipeline with one network, loaded here and kept for all pairs.
+def patchbatch_method(model: str, benchmark: FlowBenchmark) -> Method:
+    """Return this project's pipeline with one model, loaded here and kept for all pairs.
 
     Parameters
     ----------
     model
-        Name of a network or a file of weights.
-    settings
+        A shipped model's name, a weights file, or package.module:factory.
+    benchmark
         How the pipeline is run.
 
     Raises
     ------
     PatchBatchError
-        If there is no such network, or the device is missing.
+        If there is no such model, or the device is missing.
     """
     # Imported late: a run of other methods does not have to wait for torch.
     from flow.pipeline import estimate_flow  # noqa: PLC0415
 
-    network = patchbatch.load_model(model, device=settings.device)
+    descriptor = load_descriptor(model, benchmark.device)
+    preset, settings = benchmark.resolved_preset, benchmark.flow_settings()
 
     def run(pair: FlowPair) -> dict[str, StageResult]:
         result = estimate_flow(
             read_image(pair.image1),
             read_image(pair.image2),
-            network,
-            preset=settings.preset_for(pair.dataset),
-            device=settings.device,
-            precision=settings.precision,
-            refine=settings.refine,
-            seed=settings.seed,
+            descriptor,
+            preset=preset,
+            settings=settings,
+            precision=benchmark.precision,
+            refine=benchmark.refine,
             keep_stages=True,
         )
         return stages_of(result)
 
-    device = str(next(network.parameters()).device)
-    return Method("patchbatch", model, run, device)
+    return Method(OWN, model, run, str(descriptor.device))
 
 
 def stages_of(result: FlowResult) -> dict[str, StageResult]:

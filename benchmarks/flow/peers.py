@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.flow.methods import Method, StageResult
+from benchmarks.flow.table import METHODS, check_method
 from patchbatch.data.datasets.pairs import FlowPair
+from patchbatch.data.datasets.table import DATASETS
 from patchbatch.data.formats import read_flow
 from patchbatch.data.images import read_image
 from patchbatch.errors import PatchBatchError
@@ -34,14 +36,27 @@ def read_grey(path: Path) -> Grey:
     return np.asarray(image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def _dis(preset: int) -> Callable[[Grey, Grey], Flow]:
-    def compute(grey1: Grey, grey2: Grey) -> Flow:
-        return np.asarray(cv2.DISOpticalFlow.create(preset).calc(grey1, grey2, _NO_START))
-
-    return compute
+def _dis(preset: int, grey1: Grey, grey2: Grey) -> Flow:
+    return np.asarray(cv2.DISOpticalFlow.create(preset).calc(grey1, grey2, _NO_START))
 
 
-def _farneback(grey1: Grey, grey2: Grey) -> Flow:
+def dis_ultrafast(grey1: Grey, grey2: Grey) -> Flow:
+    """Compute OpenCV's DIS, preset ultrafast."""
+    return _dis(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST, grey1, grey2)
+
+
+def dis_fast(grey1: Grey, grey2: Grey) -> Flow:
+    """Compute OpenCV's DIS, preset fast."""
+    return _dis(cv2.DISOPTICAL_FLOW_PRESET_FAST, grey1, grey2)
+
+
+def dis_medium(grey1: Grey, grey2: Grey) -> Flow:
+    """Compute OpenCV's DIS, preset medium."""
+    return _dis(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM, grey1, grey2)
+
+
+def farneback(grey1: Grey, grey2: Grey) -> Flow:
+    """Compute OpenCV's Farneback with the settings of its documentation."""
     flow = cv2.calcOpticalFlowFarneback(
         grey1,
         grey2,
@@ -57,39 +72,29 @@ def _farneback(grey1: Grey, grey2: Grey) -> Flow:
     return np.asarray(flow)
 
 
-def _zero(grey1: Grey, _grey2: Grey) -> Flow:
+def zero(grey1: Grey, _grey2: Grey) -> Flow:
+    """Return no motion."""
     return np.zeros((*grey1.shape, 2), np.float32)
 
 
-PEERS: dict[str, Callable[[Grey, Grey], Flow]] = {
-    "dis-ultrafast": _dis(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST),
-    "dis-fast": _dis(cv2.DISOPTICAL_FLOW_PRESET_FAST),
-    "dis-medium": _dis(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM),
-    "farneback": _farneback,
-    "zero": _zero,
-}
-
-
-def peer_method(spec: str) -> Method:
+def peer_method(word: str) -> Method:
     """Return the method that a word of the command line stands for.
 
     Parameters
     ----------
-    spec
-        A key of `PEERS`, or `NAME=FOLDER` for results in files: see `result_names`.
+    word
+        A name of `METHODS` that needs no model, or `NAME=FOLDER` for results in files: see `result_names`.
 
     Raises
     ------
     PatchBatchError
         For an unknown name, or a folder that is not there.
     """
-    name, equals, folder = spec.partition("=")
+    check_method(word)
+    name, equals, folder = word.partition("=")
     if equals:
         return folder_method(name, Path(folder))
-    if name not in PEERS:
-        known = ", ".join(("patchbatch", *PEERS))
-        raise PatchBatchError(f"unknown method {name!r}: choose one of {known}, or NAME=FOLDER with results")
-    compute = PEERS[name]
+    compute: Callable[[Grey, Grey], Flow] = METHODS[name].load()
 
     def run(pair: FlowPair) -> dict[str, StageResult]:
         grey1, grey2 = read_grey(pair.image1), read_grey(pair.image2)
@@ -118,17 +123,10 @@ def result_names(pair: FlowPair) -> tuple[str, ...]:
     >>> result_names(FlowPair("kitti2015", "000002", frame, frame, frame))
     ('flow/000002_10', '000002_10', '000002')
     """
-    name = pair.name
-    if pair.dataset in ("kitti2012", "kitti2015"):
-        return (f"flow/{name}_10", f"{name}_10", name)
-    if pair.dataset == "sintel":
-        # The upload has no underscore (frame0002), the data set itself has one (frame_0002).
-        bare = name.replace("/frame_", "/frame")
-        rendering = pair.image1.parent.parent.name
-        return (f"{rendering}/{bare}", f"{rendering}/{name}", bare, name)
-    if pair.dataset == "middlebury":
-        return (f"{name}/flow10", name)
-    return (f"{name}_flow", name)
+    # Sintel's upload has no underscore (frame0002), the data set itself has one (frame_0002).
+    upload = pair.name.replace("/frame_", "/frame")
+    patterns = DATASETS[pair.dataset].results
+    return tuple(dict.fromkeys(pattern.format(name=pair.name, upload=upload) for pattern in patterns))
 
 
 def folder_method(name: str, folder: Path) -> Method:
@@ -144,10 +142,8 @@ def folder_method(name: str, folder: Path) -> Method:
     Raises
     ------
     PatchBatchError
-        If the name is empty or the folder is not there; when run, if a pair has no file.
+        When run, if a pair has no file.
     """
-    if not name or not folder.is_dir():
-        raise PatchBatchError(f"{name}={folder}: give NAME=FOLDER with a folder of flow files that exists")
 
     def run(pair: FlowPair) -> dict[str, StageResult]:
         flow, valid = read_flow(_result_file(folder, pair))

@@ -4,47 +4,21 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from tqdm import tqdm
 
 from benchmarks.environment import describe_environment
-from benchmarks.flow.methods import Method, PatchBatchSettings, StageResult, patchbatch_method
+from benchmarks.flow.methods import Method, StageResult
 from benchmarks.flow.peers import peer_method
+from benchmarks.flow.settings import FlowBenchmark
+from benchmarks.flow.table import METHODS, OWN
 from benchmarks.metrics import DENSITY, Tally, score, summarise
-from patchbatch.data.datasets.pairs import FlowPair, Truth, find_pairs, load_truth
+from benchmarks.report import plain
+from patchbatch.data.datasets.pairs import FlowPair, Truth, load_truth
+from patchbatch.data.datasets.table import DATASETS
 from patchbatch.errors import PatchBatchError
-
-
-@dataclass(frozen=True)
-class FlowBenchmark:
-    """What is measured.
-
-    Attributes
-    ----------
-    dataset, root, rendering
-        Which pairs, as for `patchbatch.data.datasets.pairs.find_pairs`.
-    methods
-        `"patchbatch"`, keys of `benchmarks.flow.peers.PEERS`, `NAME=FOLDER`.
-    models
-        Networks that `"patchbatch"` is run with, one after the other.
-    patchbatch
-        How the pipeline is run.
-    limit
-        Only the first so many pairs; None = all.
-    keep_invalid
-        Count the pixels of Sintel's `invalid` mask too.
-    """
-
-    dataset: str
-    root: str
-    rendering: str = "final"
-    methods: tuple[str, ...] = ("patchbatch",)
-    models: tuple[str, ...] = ("compact",)
-    patchbatch: PatchBatchSettings = field(default_factory=PatchBatchSettings)
-    limit: int | None = None
-    keep_invalid: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +39,8 @@ def run(benchmark: FlowBenchmark) -> dict[str, Any]:
     Returns
     -------
     dict
-        `benchmark`, `dataset`, `root`, `environment` (with the resolved `settings`), `rows` (one per
+        `benchmark`, `dataset`, `root`, `environment` (with the `settings`, and those of every stage of
+        "patchbatch" as `flow-settings`), `rows` (one per
         method, model and stage) and `per_pair`, ready for JSON.
 
     Raises
@@ -73,31 +48,33 @@ def run(benchmark: FlowBenchmark) -> dict[str, Any]:
     PatchBatchError
         If there are no such pairs or methods, or a method fails on a pair.
     """
-    pairs = find_pairs(benchmark.dataset, benchmark.root, rendering=benchmark.rendering)[: benchmark.limit]
+    pairs = benchmark.pairs()
     methods = load_methods(benchmark)
     scores = list(evaluate(pairs, methods, keep_invalid=benchmark.keep_invalid))
     # The device of the networks is the one that matters when methods without one run beside them.
     device = next((method.device for method in methods if method.model is not None), "cpu")
-    settings = asdict(benchmark)
-    settings["patchbatch"]["preset"] = benchmark.patchbatch.preset_for(benchmark.dataset)
+    environment = describe_environment(device) | {"settings": asdict(benchmark)}
+    if OWN in benchmark.methods:
+        environment["flow-settings"] = plain(benchmark.flow_settings().to_table())
     return {
         "benchmark": "flow",
         "dataset": benchmark.dataset,
         "root": benchmark.root,
-        "environment": describe_environment(device) | {"settings": settings},
+        "environment": environment,
         "rows": summary_rows(scores),
         "per_pair": [_pair_row(entry) for entry in scores],
     }
 
 
 def load_methods(benchmark: FlowBenchmark) -> list[Method]:
-    """Make the methods ready; networks are loaded once, before the first pair."""
+    """Make the methods ready; models are loaded once, before the first pair."""
     methods = []
-    for spec in dict.fromkeys(benchmark.methods):
-        if spec == "patchbatch":
-            methods += [patchbatch_method(m, benchmark.patchbatch) for m in dict.fromkeys(benchmark.models)]
+    for word in dict.fromkeys(benchmark.methods):
+        if word in METHODS and METHODS[word].models:
+            make = METHODS[word].load()
+            methods += [make(model, benchmark) for model in dict.fromkeys(benchmark.models)]
         else:
-            methods.append(peer_method(spec))
+            methods.append(peer_method(word))
     return methods
 
 
@@ -124,8 +101,10 @@ def evaluate(
 
 
 def _scored_stages(method: Method, pair: FlowPair, truth: Truth, keep_invalid: bool) -> Iterable[StageScore]:
+    benchmark = DATASETS[pair.dataset].judged_as
+
     def scored(stage: str, result: StageResult) -> StageScore:
-        tallies = score(pair.dataset, truth, result.flow, result.valid, keep_invalid=keep_invalid)
+        tallies = score(benchmark, truth, result.flow, result.valid, keep_invalid=keep_invalid)
         return StageScore(method.name, method.model, stage, pair.name, tallies, result.seconds)
 
     return [scored(stage, result) for stage, result in method.run(pair).items()]

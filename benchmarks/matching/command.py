@@ -5,21 +5,19 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from benchmarks.arguments import add_datasets, add_device, add_json, add_limit, check_folders, check_picture
+from benchmarks.arguments import (
+    add_datasets,
+    add_device,
+    add_json,
+    add_limit,
+    add_model,
+    check_folders,
+    check_picture,
+)
+from benchmarks.matching.table import DEFAULT_METHODS, METHODS
 
 if TYPE_CHECKING:
-    from benchmarks.matching.study import MatchingBenchmark
-
-METHODS = (
-    "coarse-to-fine",
-    "semi-global",
-    "exact-global",
-    "exact-windowed",
-    "patchmatch",
-    "patchmatch-converged",
-)
-# The global search alone takes longer than all the others together, which is why it has to be asked for.
-DEFAULT_METHODS = tuple(name for name in METHODS if name != "exact-global")
+    from benchmarks.matching.settings import MatchingBenchmark
 
 DESCRIPTION = """\
 Compare ways to match on pairs with true flow: all methods get the same descriptors and answer for the
@@ -36,29 +34,22 @@ and 90 % elsewhere have one, as far as there are so many):
   describe    seconds to describe both images at all levels
   match       seconds to match both ways"""
 FIT_HELP = """\
-fit the confidence of the default method to these pairs; prints the line for flow/matching/confidence.py"""
+fit the confidence of every method to these pairs; prints lines for FITTED of flow/matching/confidence.py"""
+SETTINGS_HELP = "one more method for each .toml file: its [matching], see docs/settings.md"
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the sub-command and its arguments."""
-    parser = commands.add_parser(
-        "matching",
-        help="ways to match the same descriptors; the confidence of matches",
-        description=DESCRIPTION,
-        epilog=FIGURES_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the words and arguments of the sub-command."""
+    parser.description = DESCRIPTION
+    parser.epilog = FIGURES_HELP
     add_datasets(parser)
     add_limit(parser)
-    parser.add_argument("--model", default="compact", metavar="NAME|FILE", help="network (compact)")
+    add_model(parser)
     parser.add_argument(
-        "--method",
-        nargs="+",
-        action="extend",
-        choices=METHODS,
-        metavar="METHOD",
+        "--method", nargs="+", action="extend", choices=tuple(METHODS), metavar="METHOD",
         help=f"{', '.join(METHODS)}; default {' '.join(DEFAULT_METHODS)}",
-    )
+    )  # fmt: skip
+    parser.add_argument("--settings", nargs="+", action="extend", metavar="FILE", help=SETTINGS_HELP)
     parser.add_argument("--fit-confidence", action="store_true", help=FIT_HELP)
     add_json(parser, "pair")
     parser.add_argument(
@@ -70,15 +61,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run)
 
 
-def settings_of(arguments: argparse.Namespace) -> MatchingBenchmark:
-    """Turn parsed arguments into the settings of the runner."""
-    from benchmarks.matching.study import MatchingBenchmark  # noqa: PLC0415 (slow to import: see run)
+def benchmark_of(arguments: argparse.Namespace) -> MatchingBenchmark:
+    """Turn parsed arguments into what is measured."""
+    from benchmarks.matching.settings import MatchingBenchmark  # noqa: PLC0415 (slow to import: see run)
 
     return MatchingBenchmark(
         root=arguments.root,
         datasets=tuple(arguments.dataset or ()),
         model=arguments.model,
         methods=tuple(arguments.method or DEFAULT_METHODS),
+        settings=tuple(arguments.settings or ()),
         limit=arguments.limit,
         fit=arguments.fit_confidence,
         device=arguments.device,
@@ -94,25 +86,24 @@ def run(arguments: argparse.Namespace) -> int:
     PatchBatchError
         For anything the user can mend.
     """
-    # Imported after the arguments are known to be right, so that --help and usage errors are quick.
-    from benchmarks import report as table  # noqa: PLC0415
-    from benchmarks.matching import report as matching_report  # noqa: PLC0415
-    from benchmarks.matching import study as matching  # noqa: PLC0415
-    from benchmarks.matching import subpixel as matching_subpixel  # noqa: PLC0415
-
     check_folders(arguments.json, arguments.reliability)
-    check_picture(arguments.reliability)
-    if arguments.reliability is not None:
-        matching_report.require_matplotlib()
-    settings = settings_of(arguments)
-    report, judged = matching.run(settings)
-    print(matching_report.format_tables(report["rows"]))
+    check_picture("--reliability", arguments.reliability)
+    benchmark = benchmark_of(arguments)
+    benchmark.check()
+    # Imported after all that can be said without: torch takes seconds.
+    from benchmarks.matching import study  # noqa: PLC0415
+    from benchmarks.matching.report import format_fits, format_tables, write_reliability  # noqa: PLC0415
+    from benchmarks.matching.subpixel import format_subpixel  # noqa: PLC0415
+    from benchmarks.report import write_json  # noqa: PLC0415
+
+    report, judged = study.run(benchmark)
+    print(format_tables(report["rows"]))
     if report["subpixel"]:
-        print("\n" + matching_subpixel.format_subpixel(report["subpixel"]))
-    if settings.fit:
-        print("\n" + matching_report.format_fit(report["confidence"]))
+        print("\n" + format_subpixel(report["subpixel"]))
+    if benchmark.fit:
+        print("\n" + format_fits(report["confidence"]))
     if arguments.json is not None:
-        table.write_json(arguments.json, report)
+        write_json(arguments.json, report)
     if arguments.reliability is not None:
-        matching_report.write_reliability(arguments.reliability, judged)
+        write_reliability(arguments.reliability, judged)
     return 0

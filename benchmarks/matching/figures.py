@@ -65,8 +65,9 @@ class JudgedPair:
 
 
 def judge_pair(
-    labels: tuple[str, str, str], dense: DenseMatches, truth: Truth, seconds: dict[str, float]
-) -> JudgedPair:
+    labels: tuple[str, str, str], dense: DenseMatches, truth: Truth, seconds: dict[str, float],
+    settings: MatchingSettings | None = None,
+) -> JudgedPair:  # fmt: skip
     """Compare the answer for a pair with its truth.
 
     Parameters
@@ -79,12 +80,17 @@ def judge_pair(
         Of the same size. Pixels of Sintel's `invalid` mask do not count.
     seconds
         See `JudgedPair`.
+    settings
+        What decides about belief and confidence; None takes the defaults.
     """
+    settings = settings or MatchingSettings()
     forward = dense.forward
     x, y = np.moveaxis(forward.points.astype(np.intp), -1, 0)
     known, seen = (mask[y, x] for mask in known_and_seen(truth))
-    kept, confidence = judge(dense, MatchingSettings())
-    features = confidence_features(forward.cost, forward.second_cost, two_way_error(forward, dense.backward))
+    kept, confidence = judge(dense, settings)
+    features = confidence_features(
+        forward.cost, forward.second_cost, two_way_error(forward, dense.backward, settings.check_reach)
+    )
     error, whole_error = (
         np.where(known, endpoint_error(vectors, truth.flow[y, x]), 0)
         for vectors in (forward.vectors, np.rint(forward.vectors))

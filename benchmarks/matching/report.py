@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.matching.confidence import SURE, reliability
 from benchmarks.matching.figures import FIGURES, JudgedPair
+from benchmarks.report import markdown, number, require_matplotlib
 from patchbatch.data.files import FilePath, atomic_path
 from patchbatch.errors import PatchBatchError
 
@@ -30,36 +30,28 @@ def format_tables(rows: Sequence[dict[str, Any]]) -> str:
 def _format_table(rows: Sequence[dict[str, Any]]) -> str:
     count = rows[0]["pairs"]
     heading = f"{rows[0]['dataset']}: {count} pair{'s' if count > 1 else ''}, percent of a grid, seconds"
-    header = (*LABELS, *FIGURES, *SECONDS)
-    lines = [header, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    rule = tuple(
-        "-" * width if column < len(LABELS) else "-" * (width - 1) + ":"
-        for column, width in enumerate(widths)
-    )
-    return "\n".join([heading, "", *(_aligned(line, widths) for line in (lines[0], rule, *lines[1:]))])
+    columns = (*FIGURES, *SECONDS)
+    cells = [[*(row[name] for name in LABELS), *(number(row[name], 2) for name in columns)] for row in rows]
+    return markdown((*LABELS, *columns), cells, labels=len(LABELS), heading=heading)
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    figures = ("" if row[name] is None else f"{row[name]:.2f}" for name in FIGURES)
-    return (*(row[name] for name in LABELS), *figures, *(f"{row[name]:.2f}" for name in SECONDS))
+def format_fits(confidence: dict[str, dict[str, Any]]) -> str:
+    """Return the fitted weights as lines for `FITTED` of `flow/matching/confidence.py`, and how they do.
+
+    Parameters
+    ----------
+    confidence
+        By name of the method, as `benchmarks.matching.study.run` reports it after a fit.
+    """
+    return "\n\n".join(_format_fit(name, found) for name, found in confidence.items())
 
 
-def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = [
-        cell.ljust(width) if column < len(LABELS) else cell.rjust(width)
-        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    ]
-    return "| " + " | ".join(padded) + " |"
-
-
-def format_fit(confidence: dict[str, Any]) -> str:
-    """Return the fitted weights as a line for `flow/matching/confidence.py`, and how they do."""
+def _format_fit(name: str, confidence: dict[str, Any]) -> str:
     fit = confidence["fit"]
-    weights = ", ".join(f"{name}={value:.3g}" for name, value in fit["weights"].items())
-    lines = [f"WEIGHTS = ConfidenceWeights({weights})", ""]
-    judged = {"as it was": confidence} | {name: fit[name] for name in ("fitted", "held-out") if name in fit}
-    return "\n".join(lines + [_kept_word(name, figures) for name, figures in judged.items()])
+    weights = ", ".join(f"{part}={value:.3g}" for part, value in fit["weights"].items())
+    lines = [f"{name}: {tuple(fit['key'])!r}: ConfidenceWeights({weights}),".replace("'", '"')]
+    judged = {"as it was": confidence} | {part: fit[part] for part in ("fitted", "held-out") if part in fit}
+    return "\n".join(lines + [_kept_word(part, figures) for part, figures in judged.items()])
 
 
 def _kept_word(name: str, figures: dict[str, Any]) -> str:
@@ -71,15 +63,7 @@ def _kept_word(name: str, figures: dict[str, Any]) -> str:
 
 
 def _shown(value: float | None, decimals: int) -> str:
-    return "-" if value is None else f"{value:.{decimals}f}"
-
-
-def require_matplotlib() -> None:
-    """Raise PatchBatchError if there is nothing to draw with."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise PatchBatchError(
-            "--reliability needs matplotlib: pip install 'patchbatch[plots]', or leave it out"
-        )
+    return number(value, decimals) or "-"
 
 
 def write_reliability(path: FilePath, pairs: Sequence[JudgedPair]) -> None:
@@ -92,7 +76,7 @@ def write_reliability(path: FilePath, pairs: Sequence[JudgedPair]) -> None:
     PatchBatchError
         If there are no matches, or matplotlib is missing, or the file cannot be written.
     """
-    require_matplotlib()
+    require_matplotlib("--reliability")
     from matplotlib.figure import Figure  # noqa: PLC0415 (an optional dependency)
 
     if not pairs:

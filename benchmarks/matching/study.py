@@ -5,15 +5,14 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from typing import Any
 
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.descriptors.rows import DescriptorBenchmark, find_datasets
+from benchmarks.datasets import Frames, load_frames
 from benchmarks.environment import describe_environment
-from benchmarks.matching.command import DEFAULT_METHODS
 from benchmarks.matching.confidence import confidence_report, fit_report
 from benchmarks.matching.figures import (
     JudgedPair,
@@ -23,53 +22,21 @@ from benchmarks.matching.figures import (
     pair_figures,
     threshold_for,
 )
-from benchmarks.matching.methods import search_of
+from benchmarks.matching.settings import MatchingBenchmark
 from benchmarks.matching.subpixel import subpixel_rows
+from benchmarks.report import plain
+from flow.matching.confidence import FITTED
 from flow.matching.settings import MatchingSettings
+from flow.matching.stage import match_both_ways
+from flow.matching.table import DEFAULT_MATCHER
 from flow.pipeline import pyramid_levels
-from patchbatch.data.datasets.pairs import FlowPair, load_truth
-from patchbatch.data.images import load_image, to_grey
-from patchbatch.descriptors.description import describe_pyramid
-from patchbatch.descriptors.patch_net import PatchNet
-from patchbatch.devices import resolve_device
+from patchbatch.descriptors.protocol import Descriptor
 from patchbatch.errors import PatchBatchError
-from patchbatch.models import load_model
+from patchbatch.models import load_descriptor
 
 # The coverage of the original coarse-to-fine program's matches on KITTI 2015 and on Sintel.
 COVERAGE = {"kitti2015": 66.0, "kitti2012": 66.0}
 USUAL_COVERAGE = 90.0
-
-
-@dataclass(frozen=True)
-class MatchingBenchmark:
-    """What is measured.
-
-    Attributes
-    ----------
-    root
-        The folder that holds the data sets, or one of them.
-    datasets
-        Names as of the command; empty = all that are there.
-    model
-        A shipped network or a weights file.
-    methods
-        Keys of `benchmarks.matching.methods.SEARCHES`.
-    limit
-        Only the first so many pairs of each data set; None = all.
-    fit
-        Fit the confidence of the default method to the pairs.
-    device, precision
-        Of the network.
-    """
-
-    root: str
-    datasets: tuple[str, ...] = ()
-    model: str = "compact"
-    methods: tuple[str, ...] = DEFAULT_METHODS
-    limit: int | None = None
-    fit: bool = False
-    device: str = "auto"
-    precision: str = "auto"
 
 
 def run(benchmark: MatchingBenchmark) -> tuple[dict[str, Any], list[JudgedPair]]:
@@ -78,74 +45,86 @@ def run(benchmark: MatchingBenchmark) -> tuple[dict[str, Any], list[JudgedPair]]
     Returns
     -------
     report
-        `benchmark`, `root`, `environment` (with the `settings`), `rows` (one per data set, method and choice
-        of matches: means over its pairs), `per_pair`, and `confidence`, how well that of the default
-        method keeps its word, with the new weights where a fit was asked for, and `subpixel`, what the
-        fraction of a pixel brings it. Ready for JSON.
+        `benchmark`, `root`, `environment` (with the `settings`, and those of every method as
+        `flow-settings`), `rows` (one per data set, method and choice of matches: means over its pairs),
+        `per_pair`, `confidence`, by method how well it keeps its word, with the new weights where a fit was
+        asked for, and `subpixel`, what the fraction of a pixel brings the default method. Ready for JSON.
     judged
         Seed by seed, of the default method; empty if it was not run.
 
     Raises
     ------
     PatchBatchError
-        If there are no such pairs or methods, or a pair is damaged, or a fit is asked for without the
-        default method.
+        If there are no such pairs or methods, or a pair is damaged.
     """
-    default = MatchingSettings().method
-    if benchmark.fit and default not in benchmark.methods:
-        raise PatchBatchError(f"the confidence is that of {default}; add it to --method to fit it")
-    device = str(resolve_device(benchmark.device))
-    every = list(evaluate(benchmark, load_model(benchmark.model, device)))
-    judged = [pair for pair in every if pair.method == default]
-    confidence = confidence_report(judged) if judged else {}
-    if benchmark.fit:
-        confidence["fit"] = fit_report(judged)
+    descriptor = load_descriptor(benchmark.model, benchmark.device)
+    every = list(evaluate(benchmark, descriptor))
+    judged = [pair for pair in every if pair.method == DEFAULT_MATCHER]
     report = {
         "benchmark": "matching",
         "root": benchmark.root,
-        "environment": describe_environment(device) | {"settings": asdict(benchmark)},
-        "rows": summary_rows(every, default),
+        "environment": describe_environment(str(descriptor.device))
+        | {"settings": asdict(benchmark), "flow-settings": _settings_of_methods(benchmark)},
+        "rows": summary_rows(every, DEFAULT_MATCHER),
         "per_pair": [row | {"pair": pair.pair} for pair in every for row in _rows([pair])],
-        "confidence": confidence,
+        "confidence": _confidence(benchmark, every, descriptor.name),
         "subpixel": subpixel_rows(judged),
     }
     return report, judged
 
 
-def evaluate(benchmark: MatchingBenchmark, model: PatchNet) -> Iterator[JudgedPair]:
+def _settings_of_methods(benchmark: MatchingBenchmark) -> dict[str, Any]:
+    """Return the settings of matching by method, and by data set where they depend on it."""
+    datasets = dict.fromkeys(pair.dataset for pair in benchmark.pairs())
+    found = {}
+    for name, method in benchmark.chosen().items():
+        tables = {dataset: plain(method.settings_for(dataset).to_table()) for dataset in datasets}
+        found[name] = tables if method.matching is None else next(iter(tables.values()))
+    return found
+
+
+def _confidence(benchmark: MatchingBenchmark, every: Sequence[JudgedPair], model: str) -> dict[str, Any]:
+    """Report by method how well the confidence keeps its word, and fit it anew where that is asked for."""
+    reports = {}
+    for name, method in benchmark.chosen().items():
+        judged = [pair for pair in every if pair.method == name]
+        reports[name] = confidence_report(judged)
+        if benchmark.fit:
+            matcher = method.settings_for(judged[0].dataset).method
+            reports[name]["fit"] = {"key": [model, matcher], **fit_report(judged)}
+    return reports
+
+
+def evaluate(benchmark: MatchingBenchmark, descriptor: Descriptor) -> Iterator[JudgedPair]:
     """Match and judge pair by pair, all methods on each; progress goes to stderr, on a terminal only."""
-    searches = {name: search_of(name) for name in dict.fromkeys(benchmark.methods)}
-    datasets = find_datasets(DescriptorBenchmark(benchmark.root, benchmark.datasets, limit=benchmark.limit))
-    jobs = [(name, pair) for name, pairs in datasets.items() for pair in pairs]
-    with tqdm(total=len(jobs) * len(searches), unit="match", disable=None) as progress:
-        for dataset, pair in jobs:
+    methods, pairs = benchmark.chosen(), benchmark.pairs()
+    with tqdm(total=len(pairs) * len(methods), unit="match", disable=None) as progress:
+        for pair in pairs:
             try:
-                truth = load_truth(pair)
+                frames = load_frames(pair)
                 start = time.perf_counter()
-                pyramid1, pyramid2 = _describe(pair, truth.valid.shape, model, benchmark.precision)
-                described = time.perf_counter() - start
-                for name, search in searches.items():
-                    progress.set_postfix_str(f"{dataset} {pair.name} {name}")
+                described = _describe(frames, descriptor, benchmark.precision)
+                describing = time.perf_counter() - start
+                for name, method in methods.items():
+                    progress.set_postfix_str(f"{pair.dataset} {pair.name} {name}")
+                    settings = _with_confidence(method.settings_for(pair.dataset), descriptor.name)
                     start = time.perf_counter()
-                    dense = search(dataset, pyramid1, pyramid2)
-                    seconds = {"describe": described, "match": time.perf_counter() - start}
-                    yield judge_pair((dataset, pair.name, name), dense, truth, seconds)
+                    dense = match_both_ways(*described, settings)
+                    seconds = {"describe": describing, "match": time.perf_counter() - start}
+                    yield judge_pair((pair.dataset, pair.name, name), dense, frames.truth, seconds, settings)
                     progress.update()
             except PatchBatchError as error:
-                raise PatchBatchError(f"{dataset} {pair.name}: {error}") from error
+                raise PatchBatchError(f"{pair.dataset} {pair.name}: {error}") from error
 
 
-def _describe(
-    pair: FlowPair, size: tuple[int, ...], model: PatchNet, precision: str
-) -> tuple[list[Tensor], list[Tensor]]:
-    image1, image2 = (to_grey(load_image(path)) for path in (pair.image1, pair.image2))
-    if not image1.shape == image2.shape == size:
-        raise PatchBatchError(
-            f"{pair.image1}, {pair.image2} and {pair.flow} differ in size; use files of one data set"
-        )
-    levels = pyramid_levels(image1.shape)
-    first = describe_pyramid(image1, model, levels, precision)
-    second = describe_pyramid(image2, model, levels, precision)
+def _with_confidence(settings: MatchingSettings, model: str) -> MatchingSettings:
+    """Fill in the confidence that was fitted for a model, by its name, as `estimate_flow` does."""
+    return replace(settings, confidence=settings.confidence or FITTED.get((model, settings.method)))
+
+
+def _describe(frames: Frames, descriptor: Descriptor, precision: str) -> tuple[list[Tensor], list[Tensor]]:
+    levels = pyramid_levels(frames.truth.valid.shape)
+    first, second = (descriptor.describe_pyramid(image, levels, precision) for image in frames.grey())
     second[-1][-1, -1, -1].item()  # waits for a GPU
     return first, second
 

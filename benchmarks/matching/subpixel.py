@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.matching.figures import WRONG_PX, JudgedPair
+from benchmarks.report import markdown, number
 
 FIGURES = ("whole-mean", "fit-mean", "whole-median", "fit-median")
 
@@ -40,14 +41,10 @@ def _figures(pair: JudgedPair, mask: NDArray[np.bool_]) -> list[float]:
 
 def format_subpixel(rows: Sequence[dict[str, Any]]) -> str:
     """Return the rows as a Markdown table."""
-    lines = [
+    heading = (
         "end-point error in px of the default method's believed matches within 3 px, "
-        "in whole pixels and with the quadratic fit",
-        "",
-        "| data set | matches | mean, whole | mean, fit | median, whole | median, fit |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for row in rows:
-        cells = ("" if row[name] is None else f"{row[name]:.3f}" for name in FIGURES)
-        lines.append(f"| {row['dataset']} | {row['matches']} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        "in whole pixels and with the quadratic fit"
+    )
+    header = ("data set", "matches", "mean, whole", "mean, fit", "median, whole", "median, fit")
+    cells = [[row["dataset"], row["matches"], *(number(row[name], 3) for name in FIGURES)] for row in rows]
+    return markdown(header, cells, heading=heading)

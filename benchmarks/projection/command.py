@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 
 from benchmarks.arguments import add_json, add_limit, check_folders
-from patchbatch.errors import PatchBatchError
+from patchbatch.models import MODELS
+
+DEFAULT_MODELS = ("accurate", "fast")
 
 DESCRIPTION = """\
 Learn projections of descriptors to fewer numbers from matching and non-matching pixels of the pairs in
@@ -17,18 +19,17 @@ the regions with themselves exactly, both ways, the sum over the pairs. The netw
 patch by patch."""
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the sub-command and its arguments."""
-    parser = commands.add_parser(
-        "projection", help="shorter descriptors by Joint Bayesian", description=DESCRIPTION
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the words and arguments of the sub-command."""
+    parser.description = DESCRIPTION
     parser.add_argument("root", metavar="ROOT", help="the folder of the data sets to judge on")
     parser.add_argument(
         "--train", metavar="DATA", required=True, help="the folder of the data sets to learn from"
     )
     parser.add_argument(
-        "--model", nargs="+", default=["accurate", "fast"], metavar="NAME|FILE", help="(accurate fast)"
-    )
+        "--model", nargs="+", action="extend", metavar="MODEL",
+        help=f"{', '.join(MODELS)}, or a weights file ({' '.join(DEFAULT_MODELS)})",
+    )  # fmt: skip
     parser.add_argument(
         "--numbers", nargs="+", type=int, default=[64, 128], metavar="N", help="to project to (64 128)"
     )
@@ -41,21 +42,20 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print the table and write the file."""
-    counts = {"numbers": min(arguments.numbers), "region": arguments.region, "points": arguments.points}
-    for name, value in counts.items():
-        if value < 1:
-            raise PatchBatchError(f"{name} is {value}; give 1 or more")
-    check_folders(arguments.json)
-    # Imported after the arguments are known to be right, so that --help and usage errors are quick.
-    from benchmarks import report as table  # noqa: PLC0415
-    from benchmarks.projection import study as projection  # noqa: PLC0415
+    from benchmarks.projection.settings import ProjectionStudy  # noqa: PLC0415 (slow to import)
 
-    study = projection.ProjectionStudy(
-        arguments.root, arguments.train, tuple(arguments.model), tuple(arguments.numbers),
+    check_folders(arguments.json)
+    benchmark = ProjectionStudy(
+        arguments.root, arguments.train, tuple(arguments.model or DEFAULT_MODELS), tuple(arguments.numbers),
         arguments.region, arguments.points, arguments.limit,
     )  # fmt: skip
-    report = projection.run(study)
-    print(projection.format_table(report["rows"]))
+    benchmark.check()
+    # Imported after all that can be said without: torch takes seconds.
+    from benchmarks.projection import study  # noqa: PLC0415
+    from benchmarks.report import write_json  # noqa: PLC0415
+
+    report = study.run(benchmark)
+    print(study.format_table(report["rows"]))
     if arguments.json is not None:
-        table.write_json(arguments.json, report)
+        write_json(arguments.json, report)
     return 0

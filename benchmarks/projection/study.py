@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,50 +12,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.datasets import load_frames
 from benchmarks.descriptors.metrics import RAW_ERROR_PX, Samples, draw_samples
-from benchmarks.descriptors.rows import DescriptorBenchmark, find_datasets
 from benchmarks.environment import describe_environment
 from benchmarks.metrics import endpoint_error
+from benchmarks.projection.settings import ProjectionStudy
+from benchmarks.report import markdown, number
 from flow.matching.exact.search import nearest_neighbours
-from patchbatch.data.datasets.pairs import FlowPair, load_truth
-from patchbatch.data.images import load_image, to_grey
+from patchbatch.data.datasets.pairs import FlowPair
 from patchbatch.descriptors.description import describe_points
 from patchbatch.descriptors.patch_net import PatchNet
-from patchbatch.errors import PatchBatchError
 from patchbatch.models import load_model
 from patchbatch.transfer import JointBayesian, Projection
 
 SHRINKAGE = 0.01  # steadies the scatter of matching pairs, which points along few directions
 Maps = dict[str, NDArray[np.float32]]
-
-
-@dataclass(frozen=True)
-class ProjectionStudy:
-    """What is measured.
-
-    Attributes
-    ----------
-    root, train
-        Folders of the data sets to judge on and to learn from; they should not share pairs.
-    models
-        Shipped networks or weights files.
-    numbers
-        Lengths to project to.
-    region
-        Side in px of the square of image 2 that is searched.
-    points
-        Of every pair: to learn from, and at most so many to judge by.
-    limit
-        Only the first so many pairs of each data set; None = all.
-    """
-
-    root: str
-    train: str
-    models: tuple[str, ...] = ("accurate", "fast")
-    numbers: tuple[int, ...] = (64, 128)
-    region: int = 96  # px
-    points: int = 1000
-    limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -83,20 +54,10 @@ def run(study: ProjectionStudy) -> dict[str, Any]:
     for name in study.models:
         net = load_model(name, "cpu")
         maps = learn(net, study)
-        tasks = [
-            task for dataset, pair in _pairs(study.root, study) for task in _task(dataset, pair, net, study)
-        ]
-        if not tasks:
-            raise PatchBatchError(f"no pair in {study.root} has a point whose match is seen; give others")
+        tasks = [_task(pair, net, study) for pair in study.pairs()]
         rows += [{"model": name} | row for row in judge(tasks, maps)]
     environment = describe_environment("cpu") | {"settings": asdict(study)}
     return {"benchmark": "projection", "rows": rows, "environment": environment}
-
-
-def _pairs(root: str, study: ProjectionStudy) -> Iterator[tuple[str, FlowPair]]:
-    for dataset, pairs in find_datasets(DescriptorBenchmark(root, limit=study.limit)).items():
-        for pair in pairs:
-            yield dataset, pair
 
 
 def learn(net: PatchNet, study: ProjectionStudy) -> Maps:
@@ -104,9 +65,10 @@ def learn(net: PatchNet, study: ProjectionStudy) -> Maps:
     first: list[NDArray[np.float32]] = []
     second: list[NDArray[np.float32]] = []
     others: list[NDArray[np.float32]] = []
-    for number, (_, pair) in enumerate(_pairs(study.train, study)):
-        samples = draw_samples(load_truth(pair), study.points, number)
-        image1, image2 = (to_grey(load_image(path)) for path in (pair.image1, pair.image2))
+    for seed, pair in enumerate(study.training_pairs()):
+        frames = load_frames(pair)
+        samples = draw_samples(frames.truth, study.points, seed)
+        image1, image2 = frames.grey()
         for image, points, found in (
             (image1, samples.points, first),
             (image2, samples.matches, second),
@@ -142,19 +104,19 @@ def projections(
     return maps
 
 
-def _task(dataset: str, pair: FlowPair, net: PatchNet, study: ProjectionStudy) -> Iterator[Task]:
+def _task(pair: FlowPair, net: PatchNet, study: ProjectionStudy) -> Task:
     """Put the region around the match of a drawn point, and keep the points whose matches are inside."""
-    truth = load_truth(pair)
-    samples = draw_samples(truth, 100 * study.points, 0)
-    height, width = truth.valid.shape
+    frames = load_frames(pair)
+    samples = draw_samples(frames.truth, 100 * study.points, 0)
+    height, width = frames.truth.valid.shape
     side = min(study.region, height, width)
     inside, corner = _region_of_most(samples, (height, width), side)
     chosen = np.random.default_rng(0).permutation(inside)[: study.points]
-    image1, image2 = (to_grey(load_image(path)) for path in (pair.image1, pair.image2))
+    image1, image2 = frames.grey()
     y, x = np.mgrid[corner[1] : corner[1] + side, corner[0] : corner[0] + side]
     pixels = np.stack([x.ravel(), y.ravel()], axis=1).astype(np.int64)
-    yield Task(
-        dataset,
+    return Task(
+        pair.dataset,
         describe_points(image1, net, samples.points[chosen]),
         describe_points(image2, net, pixels).reshape(side, side, -1),
         samples.targets[chosen] - corner,
@@ -218,14 +180,10 @@ def _search(task: Task, projection: NDArray[np.float32] | None) -> tuple[float, 
 def format_table(rows: Sequence[dict[str, Any]]) -> str:
     """Return the rows as a Markdown table."""
     datasets = list(rows[0]["by-dataset"])
-    lines = [
-        f"| model | projection | numbers | raw-error | {' | '.join(datasets)} | seconds |",
-        f"| --- | --- | ---: | ---: | {'---: | ' * len(datasets)}---: |",
-    ]
-    for row in rows:
-        figures = " | ".join(f"{row['by-dataset'][name]:.2f}" for name in datasets)
-        lines.append(
-            f"| {row['model']} | {row['projection']} | {row['numbers']} | {row['raw-error']:.2f} | {figures} "
-            f"| {row['seconds']:.2f} |"
-        )
-    return "\n".join(lines)
+    header = ["model", "projection", "numbers", "raw-error", *datasets, "seconds"]
+    return markdown(header, [_cells(row, datasets) for row in rows], labels=2)
+
+
+def _cells(row: dict[str, Any], datasets: Sequence[str]) -> list[str]:
+    figures = [row["raw-error"], *(row["by-dataset"][name] for name in datasets), row["seconds"]]
+    return [row["model"], row["projection"], str(row["numbers"]), *(number(value, 2) for value in figures)]

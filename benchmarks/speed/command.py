@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.arguments import add_json, check_folders
-from patchbatch.errors import PatchBatchError
+from benchmarks.arguments import add_json, add_models, add_settings, check_folders
+from benchmarks.speed.table import STAGES
+from patchbatch.models import DEFAULT_MODEL
 
-STAGES = ("describe", "match-exact", "match", "interpolate", "refine", "total", "jb")
 SIZES = ("320x240", "1024x436", "1242x375", "1920x1080", "3840x2160")
 DEFAULT_SIZES = SIZES[:3]
 
@@ -19,17 +19,15 @@ and scaled by its arithmetic ("part" in the file). What the memory cannot hold i
 Set OMP_NUM_THREADS to compare on a given number of cores."""
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the sub-command and its arguments."""
-    parser = commands.add_parser("speed", help="seconds and memory of every stage", description=DESCRIPTION)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the words and arguments of the sub-command."""
+    parser.description = DESCRIPTION
     parser.add_argument(
-        "--only", nargs="+", choices=STAGES, default=list(STAGES), metavar="STAGE",
+        "--only", nargs="+", choices=tuple(STAGES), default=list(STAGES), metavar="STAGE",
         help=f"of {', '.join(STAGES)} (all)",
     )  # fmt: skip
-    parser.add_argument(
-        "--model", nargs="+", default=["compact"], metavar="NAME",
-        help="shipped models or weights files (compact)",
-    )  # fmt: skip
+    add_models(parser)
+    add_settings(parser)
     parser.add_argument(
         "--size", nargs="+", type=size, default=[size(text) for text in DEFAULT_SIZES], metavar="WxH",
         help=f"image sizes ({' '.join(DEFAULT_SIZES)}; 1080p and 4K are {' and '.join(SIZES[3:])})",
@@ -59,23 +57,25 @@ def size(text: str) -> tuple[int, int]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Time the rows, print the table, write the file and the picture."""
-    # Imported after the arguments are known to be right, so that --help and usage errors are quick.
-    from benchmarks import report as table  # noqa: PLC0415
-    from benchmarks.speed import measure as speed  # noqa: PLC0415
+    from benchmarks.report import require_matplotlib, write_json  # noqa: PLC0415 (only to run)
+    from benchmarks.speed.settings import SpeedSettings  # noqa: PLC0415 (only to run)
 
-    if arguments.repeats < 1:
-        raise PatchBatchError(f"repeats is {arguments.repeats}; give 1 or more")
-    if not arguments.limit >= 0:
-        raise PatchBatchError(f"limit is {arguments.limit}; give TFLOP, 0 for none")
     check_folders(arguments.json, arguments.plot)
-    settings = speed.SpeedSettings(
-        tuple(arguments.only), tuple(arguments.model), tuple(arguments.size), arguments.repeats,
-        arguments.limit * 1e12, arguments.device, arguments.plot is not None,
+    if arguments.plot is not None:
+        require_matplotlib("--plot")
+    settings = SpeedSettings(
+        tuple(arguments.only), tuple(arguments.model or [DEFAULT_MODEL]), tuple(arguments.size),
+        arguments.repeats, arguments.limit * 1e12, arguments.device, arguments.plot is not None,
+        arguments.matcher, arguments.settings,
     )  # fmt: skip
-    report = speed.run(settings)
-    print(speed.format_table(report["rows"]))
+    settings.check()
+    # Imported after all that can be said without: torch takes seconds.
+    from benchmarks.speed import measure  # noqa: PLC0415
+
+    report = measure.run(settings)
+    print(measure.format_table(report["rows"]))
     if arguments.json is not None:
-        table.write_json(arguments.json, report)
+        write_json(arguments.json, report)
     if arguments.plot is not None:
         from benchmarks.speed.plot import draw  # noqa: PLC0415
 

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,45 +16,21 @@ import numba
 import torch
 
 from benchmarks.environment import describe_environment
-from benchmarks.speed.works import WORKS, Subject, Work, refusal
+from benchmarks.report import markdown, number, plain, significant
+from benchmarks.speed.settings import SpeedSettings
+from benchmarks.speed.table import PLOTTED, STAGES
+from benchmarks.speed.works import Subject, Work, refusal
 from flow.cost import Meter
 from patchbatch.devices import resolve_device
-from patchbatch.models import load_model
+from patchbatch.models import load_descriptor
+from patchbatch.tables import Entry
 
 STATUS = Path("/proc/self/status")
 # Sides of the square matrices whose product is the machine's limit.
 PRODUCT_CPU, PRODUCT_DEVICE = 2048, 8192
 WARM_UP_SIZE = (96, 64)
-PLOT_STAGE = "describe-and-match"
 # 4:3 frames of 0.1 to 8 megapixels.
 PLOT_SIZES = ((368, 276), (576, 432), (816, 612), (1152, 864), (1632, 1224), (2312, 1734), (3264, 2448))
-
-
-@dataclass(frozen=True)
-class SpeedSettings:
-    """What is timed.
-
-    Attributes
-    ----------
-    stages, models, sizes
-        Names, names or weights files, and (width, height) in px; a row for each combination.
-    repeats
-        Timed runs of a row.
-    limit
-        Arithmetic of one run in FLOP; 0: none.
-    device
-        See `patchbatch.devices`.
-    plot
-        Whether description and matching are timed from 0.1 to 8 megapixels as well.
-    """
-
-    stages: tuple[str, ...]
-    models: tuple[str, ...]
-    sizes: tuple[tuple[int, int], ...]  # px
-    repeats: int = 3
-    limit: float = 1e12  # FLOP
-    device: str = "cpu"
-    plot: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,31 +88,27 @@ def run(settings: SpeedSettings) -> dict[str, Any]:
     if settings.plot:
         rows += _plot_rows(settings, device, limits)
     if "jb" in settings.stages:
-        from benchmarks.speed.joint_bayesian import measure  # noqa: PLC0415 - only where it is asked for
-
-        rows += [{"stage": "jb", **row} for row in measure(settings.repeats)]
+        rows += [{"stage": "jb", **row} for row in STAGES["jb"].load()(settings.repeats)]
     for limit in limits.values():
         limit.measure()
     peaks = {str(dtype).removeprefix("torch."): max(limit.rates) for dtype, limit in limits.items()}
-    return {"rows": rows, "peak-GFLOPs": peaks, "environment": describe_environment(str(device))}
+    environment = describe_environment(str(device)) | {"settings": asdict(settings)}
+    environment["flow-settings"] = plain(settings.flow_settings().to_table())
+    return {"rows": rows, "peak-GFLOPs": peaks, "environment": environment}
 
 
 def format_table(rows: Sequence[dict[str, Any]]) -> str:
     """Return the rows as a Markdown table, other figures than the common ones by name."""
-    lines = [
-        "| stage | model | size | seconds | share of peak | extra MB | |",
-        "| --- | --- | --- | ---: | ---: | ---: | --- |",
-    ]
-    for row in rows:
-        size = "x".join(str(side) for side in row.get("size") or ())
-        figures = [
-            "" if row.get(name) is None else form.format(row[name])
-            for name, form in (("seconds", "{:.3g}"), ("share-of-peak", "{:.2f}"), ("extra-MB", "{:.0f}"))
-        ]
-        lines.append(
-            f"| {row['stage']} | {row.get('model') or ''} | {size} | {' | '.join(figures)} | {_remark(row)} |"
-        )
-    return "\n".join(lines)
+    header = ["stage", "model", "size", "seconds", "share of peak", "extra MB", "remarks"]
+    return markdown(header, [_cells(row) for row in rows], labels=3)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    size = "x".join(str(side) for side in row.get("size") or ())
+    figures = [
+        significant(row.get("seconds")), number(row.get("share-of-peak"), 2), number(row.get("extra-MB"), 0)
+    ]  # fmt: skip
+    return [row["stage"], row.get("model") or "", size, *figures, _remark(row)]
 
 
 def _remark(row: dict[str, Any]) -> str:
@@ -156,37 +128,37 @@ Limits = dict[torch.dtype, Limit]
 def _rows_of_model(
     model: str, settings: SpeedSettings, device: torch.device, limits: Limits
 ) -> list[dict[str, Any]]:
-    net = load_model(model, str(device))
-    stages = [stage for stage in settings.stages if stage != "jb"]
+    descriptor, flow = load_descriptor(model, str(device)), settings.flow_settings()
+    stages = [STAGES[stage] for stage in settings.stages if stage != "jb"]
     for stage in stages:  # compiles the loops and fills the caches of libraries
-        WORKS[stage](Subject(net, WARM_UP_SIZE, settings.limit)).run()
+        stage.load()(Subject(descriptor, WARM_UP_SIZE, settings.limit, flow)).run()
     rows = []
     for size in settings.sizes:
-        subject = Subject(net, size, settings.limit)
+        subject = Subject(descriptor, size, settings.limit, flow)
         rows += [_row(stage, model, subject, settings.repeats, limits) for stage in stages]
     return rows
 
 
 def _plot_rows(settings: SpeedSettings, device: torch.device, limits: Limits) -> list[dict[str, Any]]:
-    model = settings.models[0]
-    net = load_model(model, str(device))
-    WORKS[PLOT_STAGE](Subject(net, WARM_UP_SIZE, settings.limit)).run()
+    model, flow = settings.models[0], settings.flow_settings()
+    descriptor = load_descriptor(model, str(device))
+    PLOTTED.load()(Subject(descriptor, WARM_UP_SIZE, settings.limit, flow)).run()
     return [
-        _row(PLOT_STAGE, model, Subject(net, size, settings.limit), settings.repeats, limits)
+        _row(PLOTTED, model, Subject(descriptor, size, settings.limit, flow), settings.repeats, limits)
         for size in PLOT_SIZES
     ]
 
 
-def _row(stage: str, model: str, subject: Subject, repeats: int, limits: Limits) -> dict[str, Any]:
-    row: dict[str, Any] = {"stage": stage, "model": model, "size": list(subject.size)}
+def _row(stage: Entry, model: str, subject: Subject, repeats: int, limits: Limits) -> dict[str, Any]:
+    row: dict[str, Any] = {"stage": stage.name, "model": model, "size": list(subject.size)}
     nothing = {"seconds": None, "share-of-peak": None, "extra-MB": None}
-    reason = refusal(subject, stage)
+    reason = refusal(subject, stage.name)
     if reason is not None:
         return row | nothing | {"refused": reason}
     if sys.stderr.isatty():
-        print(f"{stage} {model} {subject.size[0]}x{subject.size[1]}", file=sys.stderr)
+        print(f"{stage.name} {model} {subject.size[0]}x{subject.size[1]}", file=sys.stderr)
     try:
-        return row | _figures(WORKS[stage](subject), subject, repeats, limits)
+        return row | _figures(stage.load()(subject), subject, repeats, limits)
     except (MemoryError, torch.OutOfMemoryError) as error:
         return row | nothing | {"refused": f"out of memory: {str(error).splitlines()[0]}"}
 

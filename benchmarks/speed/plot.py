@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.speed.measure import PLOT_STAGE
+from benchmarks.speed.table import PLOTTED
 from patchbatch.errors import PatchBatchError
 
 
@@ -27,7 +27,7 @@ def draw(rows: Sequence[dict[str, Any]], file: str | Path) -> None:
     PatchBatchError
         Without matplotlib, for an unknown format, or when fewer than two sizes were timed.
     """
-    timed = [row for row in rows if row["stage"] == PLOT_STAGE and row["seconds"] is not None]
+    timed = [row for row in rows if row["stage"] == PLOTTED.name and row["seconds"] is not None]
     if len(timed) < 2:
         raise PatchBatchError(f"fewer than two sizes to draw in {file}; give a dense model, or --limit 0")
     try:

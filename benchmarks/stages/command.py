@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from benchmarks.arguments import add_datasets, add_device, add_json, check_folders
+from benchmarks.arguments import (
+    add_datasets,
+    add_device,
+    add_json,
+    add_model,
+    add_settings,
+    check_folders,
+)
+
+if TYPE_CHECKING:
+    from benchmarks.stages.settings import StagesBenchmark
 
 DESCRIPTION = """\
 Match every pair once, then interpolate and refine in many ways: with one part changed from the default of its
@@ -21,20 +33,15 @@ Where truth is sparse (KITTI), the closest known pixel of the same 3-px cell sta
 empty."""
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the sub-command and its arguments."""
-    parser = commands.add_parser(
-        "stages",
-        help="what each part of the dense stages brings, and what matches lose",
-        description=DESCRIPTION,
-        epilog=MATCHES_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the words and arguments of the sub-command."""
+    parser.description, parser.epilog = DESCRIPTION, MATCHES_HELP
     add_datasets(parser)
     parser.add_argument(
         "--pair", nargs="+", action="extend", metavar="NAME", help="only pairs of these names"
     )
-    parser.add_argument("--model", default="compact", metavar="NAME|FILE", help="network (compact)")
+    add_model(parser)
+    add_settings(parser)
     parser.add_argument(
         "--edge-network",
         metavar="FILE",
@@ -45,6 +52,23 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run)
 
 
+def benchmark_of(arguments: argparse.Namespace) -> StagesBenchmark:
+    """Turn parsed arguments into what is measured."""
+    from benchmarks.stages.settings import StagesBenchmark  # noqa: PLC0415 (slow to import: see run)
+
+    return StagesBenchmark(
+        root=arguments.root,
+        datasets=tuple(arguments.dataset or ()),
+        pairs=tuple(arguments.pair or ()),
+        model=arguments.model,
+        matcher=arguments.matcher,
+        settings=arguments.settings,
+        edge_network=arguments.edge_network,
+        device=arguments.device,
+        precision=arguments.precision,
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Run the benchmark, print its tables and write its file.
 
@@ -53,24 +77,18 @@ def run(arguments: argparse.Namespace) -> int:
     PatchBatchError
         For anything the user can mend.
     """
-    # Imported after the arguments are known to be right, so that --help and usage errors are quick.
-    from benchmarks import report as table  # noqa: PLC0415
-    from benchmarks.stages import study as stages  # noqa: PLC0415
+    check_folders(arguments.json)
+    benchmark = benchmark_of(arguments)
+    benchmark.check()
+    # Imported after all that can be said without: torch takes seconds.
+    from benchmarks.report import write_json  # noqa: PLC0415
+    from benchmarks.stages import study  # noqa: PLC0415
     from flow.edges.network import SHIPPED  # noqa: PLC0415
 
-    check_folders(arguments.json)
-    report = stages.run(
-        stages.StagesBenchmark(
-            root=arguments.root,
-            datasets=tuple(arguments.dataset or ()),
-            pairs=tuple(arguments.pair or ()),
-            model=arguments.model,
-            edge_network=arguments.edge_network or str(SHIPPED),
-            device=arguments.device,
-            precision=arguments.precision,
-        )
-    )
-    print(stages.format_tables(report["rows"]))
+    if benchmark.edge_network is None:
+        benchmark = replace(benchmark, edge_network=str(SHIPPED))
+    report = study.run(benchmark)
+    print(study.format_tables(report["rows"]))
     if arguments.json is not None:
-        table.write_json(arguments.json, report)
+        write_json(arguments.json, report)
     return 0

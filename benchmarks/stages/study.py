@@ -12,55 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmarks.descriptors.rows import DescriptorBenchmark, find_datasets
+from benchmarks.datasets import load_frames
 from benchmarks.environment import describe_environment
-from benchmarks.flow.methods import PRESET_OF_DATASET
 from benchmarks.metrics import Tally, score, summarise
+from benchmarks.report import markdown, plain
+from benchmarks.stages.settings import StagesBenchmark
 from benchmarks.stages.variants import DEFAULT, SUBSTITUTES, WRONG_PX, Variant, error_px, variants_of
 from flow.edges.gradient import gradient_edges
 from flow.edges.network import network_edges
 from flow.interpolation.stage import interpolate
 from flow.matching.matches import Matches
-from flow.pipeline import PRESETS, estimate_flow
+from flow.pipeline import estimate_flow
 from flow.refinement.stage import refine
-from patchbatch.data.datasets.pairs import FlowPair, Truth, load_truth
-from patchbatch.data.images import load_image
-from patchbatch.descriptors.patch_net import PatchNet
-from patchbatch.devices import resolve_device
+from flow.settings import FlowSettings
+from patchbatch.data.datasets.pairs import FlowPair, Truth
+from patchbatch.data.datasets.table import DATASETS
+from patchbatch.descriptors.protocol import Descriptor
 from patchbatch.errors import PatchBatchError
-from patchbatch.models import load_model
+from patchbatch.models import load_descriptor
 
 FIGURES = ("EPE", "Fl-all-per-image", "Out-All")
 MATCHES = "matches"
-
-
-@dataclass(frozen=True)
-class StagesBenchmark:
-    """What is measured.
-
-    Attributes
-    ----------
-    root
-        The folder that holds the data sets, or one of them.
-    datasets
-        Names as of the command; empty = all that are there.
-    pairs
-        Only the pairs of these names; empty = all.
-    model
-        A shipped network or a weights file.
-    edge_network
-        Weights of an edge network; None leaves that variant out.
-    device, precision
-        Of the network.
-    """
-
-    root: str
-    datasets: tuple[str, ...] = ()
-    pairs: tuple[str, ...] = ()
-    model: str = "compact"
-    edge_network: str | None = None
-    device: str = "auto"
-    precision: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -69,8 +41,8 @@ class MatchedPair:
 
     Attributes
     ----------
-    dataset, name, scored_as
-        Data set as of the command, pair, and the data set whose figures count.
+    dataset, name
+        Data set and pair.
     image1, image2
         `(H, W)` or `(H, W, 3)` RGB float32 in [0, 1].
     truth
@@ -81,7 +53,6 @@ class MatchedPair:
 
     dataset: str
     name: str
-    scored_as: str
     image1: NDArray[np.float32]
     image2: NDArray[np.float32]
     truth: Truth
@@ -106,65 +77,68 @@ def run(benchmark: StagesBenchmark) -> dict[str, Any]:
     Returns
     -------
     dict
-        `benchmark`, `environment` (with the `settings`), `rows` (one per data set and variant: means over its
-        pairs) and `per_pair`, ready for JSON. A row holds `dataset`, `part`, `variant`, `pairs`, `EPE` (px),
-        `Fl-all-per-image`, `Out-All` (percent), `matches` (their number) and `wrong` (percent of those with
-        known truth that are over 3 px off).
+        `benchmark`, `environment` (with the `settings`, and the default by data set as `flow-settings`),
+        `rows` (one per data set and variant: means over its pairs) and `per_pair`, ready for JSON. A row
+        holds `dataset`, `part`, `variant`, `pairs`, `EPE` (px), `Fl-all-per-image`, `Out-All` (percent),
+        `matches` (their number) and `wrong` (percent of those with known truth that are over 3 px off).
 
     Raises
     ------
     PatchBatchError
         If there are no such pairs, or a file is damaged.
     """
-    device = str(resolve_device(benchmark.device))
-    jobs = _jobs(benchmark)
-    net = load_model(benchmark.model, device)
-    figures = []
-    for dataset, pair in tqdm(jobs, unit="pair", disable=None):
+    descriptor = load_descriptor(benchmark.model, benchmark.device)
+    figures, tables = [], {}
+    for pair in tqdm(benchmark.jobs(), unit="pair", disable=None):
+        settings = benchmark.settings_for(pair.dataset)
+        tables[pair.dataset] = plain(settings.to_table())
         try:
-            figures += list(figures_of(_matched(dataset, pair, net, benchmark), benchmark.edge_network))
+            matched = _matched(pair, descriptor, settings, benchmark.precision)
+            figures += list(figures_of(matched, settings, benchmark.edge_network))
         except PatchBatchError as error:
-            raise PatchBatchError(f"{dataset} {pair.name}: {error}") from error
-    # Paths belong to the machine; what was measured is told by the names of the files.
-    settings = asdict(benchmark) | {"root": Path(benchmark.root).name, "model": Path(benchmark.model).name}
-    if benchmark.edge_network is not None:
-        settings["edge_network"] = Path(benchmark.edge_network).name
+            raise PatchBatchError(f"{pair.dataset} {pair.name}: {error}") from error
+    environment = describe_environment(str(descriptor.device))
     return {
         "benchmark": "stages",
-        "environment": describe_environment(device) | {"settings": settings},
+        "environment": environment | {"settings": _without_paths(benchmark), "flow-settings": tables},
         "rows": _summary_rows(figures),
         "per_pair": [_row([entry]) | {"pair": entry.pair} for entry in figures],
     }
 
 
-def _jobs(benchmark: StagesBenchmark) -> list[tuple[str, FlowPair]]:
-    found = find_datasets(DescriptorBenchmark(benchmark.root, benchmark.datasets))
-    jobs = [(name, pair) for name, pairs in found.items() for pair in pairs]
-    unknown = set(benchmark.pairs) - {pair.name for _, pair in jobs}
-    if unknown:
-        there = ", ".join(dict.fromkeys(pair.name for _, pair in jobs))
-        raise PatchBatchError(f"no pair {min(unknown)!r} in {benchmark.root}: there are {there}")
-    return [job for job in jobs if not benchmark.pairs or job[1].name in benchmark.pairs]
+def _without_paths(benchmark: StagesBenchmark) -> dict[str, Any]:
+    """Return the settings; paths belong to the machine, and the names of the files tell what was measured."""
+    settings = asdict(benchmark)
+    for name in ("root", "model", "edge_network", "settings"):
+        if settings[name] is not None:
+            settings[name] = Path(settings[name]).name
+    return settings
 
 
-def _matched(dataset: str, pair: FlowPair, net: PatchNet, benchmark: StagesBenchmark) -> MatchedPair:
-    image1, image2, truth = load_image(pair.image1), load_image(pair.image2), load_truth(pair)
-    result = estimate_flow(image1, image2, net, precision=benchmark.precision, interpolate=False)
-    return MatchedPair(dataset, pair.name, pair.dataset, image1, image2, truth, result.matches)
+def _matched(pair: FlowPair, descriptor: Descriptor, settings: FlowSettings, precision: str) -> MatchedPair:
+    frames = load_frames(pair)
+    image1, image2 = frames.image1, frames.image2
+    result = estimate_flow(
+        image1, image2, descriptor, settings=settings, precision=precision, interpolate=False
+    )
+    return MatchedPair(pair.dataset, pair.name, image1, image2, frames.truth, result.matches)
 
 
-def figures_of(pair: MatchedPair, edge_network: str | None = None) -> Iterator[StageFigures]:
+def figures_of(
+    pair: MatchedPair, settings: FlowSettings, edge_network: str | None = None
+) -> Iterator[StageFigures]:
     """Yield the figures of every variant on the pair's matches, then of the default on better matches.
 
     Parameters
     ----------
     pair
         With its matches.
+    settings
+        The default, which is changed part by part.
     edge_network
         Weights of an edge network; None leaves that variant out.
     """
-    preset = PRESET_OF_DATASET.get(pair.scored_as, DEFAULT)
-    default, *others = variants_of(preset, PRESETS[preset], edge_network is not None)
+    default, *others = variants_of(DATASETS[pair.dataset].preset, settings, edge_network is not None)
     edges = {
         DEFAULT: None,
         "gradient": gradient_edges(pair.image1),
@@ -204,7 +178,7 @@ def _figures(
     error = error_px(matches, pair.truth)
     known = error[np.isfinite(error)]
     wrong = 100 * float((known > WRONG_PX).mean()) if len(known) else 0.0
-    tallies = score(pair.scored_as, pair.truth, flow)
+    tallies = score(DATASETS[pair.dataset].judged_as, pair.truth, flow)
     return StageFigures(pair.dataset, pair.name, *labels, tallies, {"matches": len(matches), "wrong": wrong})
 
 
@@ -238,8 +212,8 @@ def _format_table(rows: Sequence[dict[str, Any]]) -> str:
     for row in rows:
         shown = f"{row['EPE']:.3f} / {row['Fl-all-per-image']:.2f}"
         cells.setdefault((row["part"], row["variant"]), {})[row["dataset"]] = shown
-    lines = [f"| part | variant | {' | '.join(datasets)} |", "| --- | --- |" + " ---: |" * len(datasets)]
-    for (part, variant), shown_of in cells.items():
-        figures = " | ".join(shown_of.get(dataset, "") for dataset in datasets)
-        lines.append(f"| {part} | {variant} | {figures} |")
-    return "\n".join(lines)
+    lines = [
+        [part, variant, *(shown_of.get(dataset) for dataset in datasets)]
+        for (part, variant), shown_of in cells.items()
+    ]
+    return markdown(["part", "variant", *datasets], lines, labels=2)

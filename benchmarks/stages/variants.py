@@ -11,21 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from flow.interpolation.settings import ESTIMATORS, ROBUST_PRESETS, InterpolationSettings
+from flow.interpolation.settings import ROBUST_PRESETS, InterpolationSettings
+from flow.interpolation.table import ESTIMATORS
 from flow.matching.matches import Matches
 from flow.matching.seeds import seed_grid
-from flow.matching.settings import MatchingSettings
-from flow.pipeline import Preset
+from flow.matching.settings import CoarseToFineSettings
 from flow.refinement.settings import PRESETS as EPICFLOW_REFINEMENT
 from flow.refinement.settings import RefinementSettings
+from flow.refinement.table import REFINEMENTS
+from flow.settings import FlowSettings
 from patchbatch.data.datasets.pairs import Truth
 
 DEFAULT = "default"
 WRONG_PX = 3.0  # a match farther from the truth is called wrong
 _SECOND_PASS = 0.5  # the best share of those tried
 NOISE_PX = 0.5  # standard deviation of each component
+GRID_STEP = CoarseToFineSettings().step
 # Truth may be taken from within half a cell of the seed grid, so that every seed keeps a place of its own.
-_SAME_CELL_PX = MatchingSettings().coarse_to_fine.step // 2 * math.sqrt(2)
+_SAME_CELL_PX = GRID_STEP // 2 * math.sqrt(2)
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,13 @@ class Variant:
     edges: str = DEFAULT
 
 
-def variants_of(preset: str, default: Preset, network: bool) -> Iterator[Variant]:
+def variants_of(preset: str, default: FlowSettings, network: bool) -> Iterator[Variant]:
     """Yield the default of a data set and the ablation: one part changed at a time.
 
     Parameters
     ----------
     preset, default
-        Its name and its settings.
+        Name of its preset, and its settings.
     network
         Whether an edge network is at hand.
     """
@@ -77,10 +80,9 @@ def variants_of(preset: str, default: Preset, network: bool) -> Iterator[Variant
     again = 0.0 if chosen.motion_edges else _SECOND_PASS
     yield Variant("second pass", "on" if again else "off", replace(chosen, motion_edges=again), step)
     yield Variant("refinement", "off", chosen, None)
-    for name, other in (
-        ("variational", EPICFLOW_REFINEMENT[preset]),
-        ("opencv", RefinementSettings(method="opencv")),
-    ):
+    for name in REFINEMENTS:
+        own = EPICFLOW_REFINEMENT[preset]  # EpicFlow's are variational
+        other = own if name == own.method else RefinementSettings(method=name)
         if other != step:
             yield Variant("refinement", name, chosen, other)
 
@@ -117,9 +119,7 @@ def _noisy_in_place(matches: Matches, truth: Truth) -> Matches:
 
 def _true_everywhere(matches: Matches, truth: Truth) -> Matches:
     height, width = truth.valid.shape
-    return true_matches(
-        seed_grid(height, width, MatchingSettings().coarse_to_fine.step).reshape(-1, 2), truth
-    )
+    return true_matches(seed_grid(height, width, GRID_STEP).reshape(-1, 2), truth)
 
 
 SUBSTITUTES: MappingProxyType[str, Callable[[Matches, Truth], Matches]] = MappingProxyType(

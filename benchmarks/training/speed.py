@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.environment import describe_environment
+from benchmarks.report import markdown, number
 from patchbatch.descriptors.losses.drlim import CentDrLIMSD
 from patchbatch.descriptors.network.config import PRESETS
 from patchbatch.descriptors.patch_net import PatchNet
@@ -38,9 +39,8 @@ def run(presets: Sequence[str], repeats: int) -> dict[str, Any]:
 def format_table(rows: Sequence[dict[str, Any]]) -> str:
     """Return the rows as a Markdown table."""
     names = [name for name in rows[0] if name != "preset"]
-    lines = [f"| preset | {' | '.join(names)} |", "| --- |" + " ---: |" * len(names)]
-    lines += [f"| {row['preset']} | {' | '.join(f'{row[name]:.1f}' for name in names)} |" for row in rows]
-    return "\n".join(lines)
+    cells = [[row["preset"], *(number(row[name], 1) for name in names)] for row in rows]
+    return markdown(["preset", *names], cells)
 
 
 def _row(preset: str, repeats: int) -> dict[str, Any]:

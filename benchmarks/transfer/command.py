@@ -13,11 +13,9 @@ S_w-orthogonal and with 5 that are not kept orthogonal, from several seeds. Repo
 representation on held-out samples, the accuracy, how orthogonal the copies are and how much they agree."""
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the sub-command and its arguments."""
-    parser = commands.add_parser(
-        "transfer", help="the multiverse head on made classes", description=DESCRIPTION
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the words and arguments of the sub-command."""
+    parser.description = DESCRIPTION
     parser.add_argument("--copies", type=int, nargs="+", default=[1, 3, 5], metavar="M", help="(1 3 5)")
     parser.add_argument("--seeds", type=int, default=5, help="runs of each kind (%(default)s)")
     parser.add_argument("--epochs", type=int, default=60, help="passes over the samples (%(default)s)")
@@ -35,12 +33,12 @@ def run(arguments: argparse.Namespace) -> int:
         if value < 1:
             raise PatchBatchError(f"{name} is {value}; give 1 or more")
     check_folders(arguments.json)
-    # Imported after the arguments are known to be right, so that --help and usage errors are quick.
-    from benchmarks import report as table  # noqa: PLC0415
-    from benchmarks.transfer import experiment as transfer_experiment  # noqa: PLC0415
+    # Imported after all that can be said without: torch takes seconds.
+    from benchmarks.report import write_json  # noqa: PLC0415
+    from benchmarks.transfer import experiment  # noqa: PLC0415
 
-    report = transfer_experiment.run(arguments.copies, arguments.seeds, arguments.epochs)
-    print(transfer_experiment.format_table(report))
+    report = experiment.run(arguments.copies, arguments.seeds, arguments.epochs)
+    print(experiment.format_table(report))
     if arguments.json is not None:
-        table.write_json(arguments.json, report)
+        write_json(arguments.json, report)
     return 0

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.environment import describe_environment
+from benchmarks.report import markdown, number
 from patchbatch.transfer.multiverse.diagnostics import diagnose
 from patchbatch.transfer.multiverse.head import MultiverseHead, MultiverseSettings
 from patchbatch.transfer.multiverse.networks import MultiverseNet
@@ -96,9 +97,8 @@ def format_table(report: dict[str, Any]) -> str:
     """Return the means over the seeds as a Markdown table."""
     rows = report["means"]
     names = [name for name in rows[0] if name not in ("head", "copies")]
-    lines = [f"| head | {' | '.join(names)} |", "| --- |" + " ---: |" * len(names)]
-    lines += [f"| {row['head']} | {' | '.join(f'{row[name]:.3f}' for name in names)} |" for row in rows]
-    return "\n".join(lines)
+    cells = [[row["head"], *(number(row[name], 3) for name in names)] for row in rows]
+    return markdown(["head", *names], cells)
 
 
 def make_samples(settings: ClassSettings, seed: int) -> Samples:

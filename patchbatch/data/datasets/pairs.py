@@ -11,16 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from patchbatch.data.datasets.trees import DATASETS, FlowPair
-from patchbatch.data.formats import read_flow, read_kitti_disparity, read_middlebury_disparity
+from patchbatch.data.datasets.table import DATASETS, Dataset
+from patchbatch.data.datasets.trees import FlowPair
 from patchbatch.data.images import read_image
 from patchbatch.errors import PatchBatchError
+from patchbatch.tables import load_object
 
-__all__ = ["DATASETS", "RENDERINGS", "FlowPair", "Truth", "find_all_pairs", "find_pairs", "load_truth"]
-
-RENDERINGS = ("clean", "final")
-# Disparities of the 2003 Middlebury pairs in quarter size are stored four times as large.
-MIDDLEBURY_2003_SCALE = 4.0
+__all__ = ["FlowPair", "Truth", "find_all_pairs", "find_pairs", "load_truth"]
 
 
 @dataclass(frozen=True)
@@ -56,38 +53,15 @@ class Truth:
         return None if self.occluded is None else self.valid & ~self.occluded
 
 
-def _search(dataset: str, root: Path, rendering: str) -> list[FlowPair]:
-    """List the pairs of the root itself, else of the first folder below it that has any."""
-    layout = DATASETS[dataset]
-    children = sorted(child for child in root.iterdir() if child.is_dir())
-    usual = [root / name for name in layout.folders if root / name in children]
-    for base in (root, *usual, *children):
-        pairs = [pair for pair in layout.pairs(base, rendering) if pair.is_complete()]
-        if pairs:
-            return sorted(pairs, key=lambda pair: pair.name)
-    return []
-
-
-def _checked_root(root: Path | str, rendering: str) -> Path:
-    if rendering not in RENDERINGS:
-        raise PatchBatchError(f"unknown Sintel rendering {rendering!r}: choose {' or '.join(RENDERINGS)}")
-    folder = Path(root)
-    if not folder.is_dir():
-        raise PatchBatchError(f"no folder {folder}: give the data set's folder or the one that holds it")
-    return folder
-
-
-def find_pairs(dataset: str, root: Path | str, *, rendering: str = "final") -> list[FlowPair]:
+def find_pairs(dataset: str, root: Path | str) -> list[FlowPair]:
     """List the pairs of one data set.
 
     Parameters
     ----------
     dataset
-        A key of `DATASETS`.
+        A name of `DATASETS`.
     root
         The data set's own folder, or the folder that holds it.
-    rendering
-        `"clean"` or `"final"`; only Sintel has the choice.
 
     Returns
     -------
@@ -97,50 +71,60 @@ def find_pairs(dataset: str, root: Path | str, *, rendering: str = "final") -> l
     Raises
     ------
     PatchBatchError
-        For an unknown data set or rendering, a folder that is not there, or one without any pair.
+        For an unknown data set, with the nearest right name; a folder that is not there, or one without any
+        pair.
     """
-    if dataset not in DATASETS:
-        raise PatchBatchError(f"unknown data set {dataset!r}: choose one of {', '.join(DATASETS)}")
-    folder = _checked_root(root, rendering)
-    pairs = _search(dataset, folder, rendering)
+    kind, folder = DATASETS[dataset], _checked(root)
+    pairs = _search(kind, folder)
     if not pairs:
-        expected = DATASETS[dataset].expected.replace("RENDERING", rendering)
-        raise PatchBatchError(f"no {dataset} pairs in {folder}: expected {expected}")
+        raise PatchBatchError(f"no {dataset} pairs in {folder}: expected {kind.expected}")
     return pairs
 
 
-def find_all_pairs(root: Path | str, *, rendering: str = "final") -> list[FlowPair]:
+def find_all_pairs(root: Path | str) -> list[FlowPair]:
     """List the pairs of every data set found in a folder, in the order of `DATASETS`, then by name.
+
+    Every scene comes once: other frames of the same scenes (Sintel's clean rendering) only where those of the
+    first kind are missing.
 
     Parameters
     ----------
     root
         A data set's own folder, or a folder that holds several.
-    rendering
-        `"clean"` or `"final"`; only Sintel has the choice.
 
     Raises
     ------
     PatchBatchError
-        For an unknown rendering, a folder that is not there, or one without any pair.
+        For a folder that is not there, or one without any pair.
     """
-    folder = _checked_root(root, rendering)
-    pairs = [pair for dataset in DATASETS for pair in _search(dataset, folder, rendering)]
+    folder = _checked(root)
+    found: dict[str, list[FlowPair]] = {}
+    for name, kind in DATASETS.items():
+        found[name] = [] if found.get(kind.other_frames_of) else _search(kind, folder)
+    pairs = [pair for some in found.values() for pair in some]
     if not pairs:
         raise PatchBatchError(f"no pairs in {folder}: expected the folders of {', '.join(DATASETS)}")
     return pairs
 
 
+def _checked(root: Path | str) -> Path:
+    folder = Path(root)
+    if not folder.is_dir():
+        raise PatchBatchError(f"no folder {folder}: give the data set's folder or the one that holds it")
+    return folder
+
+
+def _search(kind: Dataset, root: Path) -> list[FlowPair]:
+    """List the pairs of the root itself, else of the first folder below it that has any."""
+    children = sorted(child for child in root.iterdir() if child.is_dir())
+    usual = [root / name for name in kind.folders if root / name in children]
+    return next((pairs for base in (root, *usual, *children) if (pairs := kind.pairs(base))), [])
+
+
 def _read_field(pair: FlowPair, path: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Read a flow or, as a flow to the left, the disparity of a rectified pair."""
-    if pair.dataset == "kitti2012_stereo":
-        disparity, valid = read_kitti_disparity(path)
-    elif pair.dataset == "middlebury_stereo":
-        disparity, valid = read_middlebury_disparity(path, MIDDLEBURY_2003_SCALE)
-    else:
-        return read_flow(path)
-    # The sum turns -0.0 into 0.0, so that unknown pixels look alike in every data set.
-    return np.stack([0.0 - disparity, np.zeros_like(disparity)], axis=-1), valid
+    field: tuple[NDArray[np.float32], NDArray[np.bool_]] = load_object(DATASETS[pair.dataset].reader)(path)
+    return field
 
 
 def _read_mask(path: Path | None, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:

@@ -1,29 +1,26 @@
 """Descriptors to compare with: shapes, borders, invariances, known values, foreign code."""
 
-import sys
-from collections.abc import Callable
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 from kornia.feature import TFeat
 from safetensors.torch import save_file
 
-from benchmarks.descriptors import baselines as descriptor_baselines
-from benchmarks.descriptors.baselines import (
-    FieldDescriptor,
-    hand_made,
-    load_custom,
-    load_tfeat,
-    patch_descriptor,
-)
+from benchmarks.descriptors import sift
+from benchmarks.descriptors.baselines import load_tfeat
 from benchmarks.descriptors.daisy import daisy
+from benchmarks.descriptors.rows import Contender
+from benchmarks.descriptors.table import BASELINES
+from patchbatch.descriptors.adapters import DenseDescriptor, PatchDescriptor
 from patchbatch.errors import PatchBatchError
 
 DIMENSIONS = {"sift": 128, "rootsift": 128, "daisy": 200, "patch": 225, "census": 62}
 # Beyond this many px from the border no descriptor sees it.
 MARGIN = 48
+
+
+def hand_made(name: str, cell_px: float = 4.0) -> DenseDescriptor | PatchDescriptor:
+    return BASELINES[name].load()(cell_px)
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -46,7 +43,7 @@ def test_points_are_described_as_the_whole_image_has_them(name: str) -> None:
     image, descriptor = noise(30, 40), hand_made(name)
     points = np.array([[0, 0], [39, 29], [17, 4], [0, 0]])
     whole = descriptor.describe(image)
-    at = descriptor.at(image, points)
+    at = Contender(name, descriptor).at(image, points)
     torch.testing.assert_close(at, whole[points[:, 1], points[:, 0]], rtol=0, atol=1e-6)
 
 
@@ -81,7 +78,7 @@ def test_the_border_is_mirrored(name: str) -> None:
 def test_sift_keeps_all_keypoints_in_order(cell: float, monkeypatch: pytest.MonkeyPatch) -> None:
     image = noise(20, 30)
     at_once = hand_made("sift", cell).describe(image)
-    monkeypatch.setattr(descriptor_baselines, "KEYPOINTS_AT_ONCE", 37)
+    monkeypatch.setattr(sift, "KEYPOINTS_AT_ONCE", 37)
     assert torch.equal(hand_made("sift", cell).describe(image), at_once)
     y, x = 13, 21
     assert torch.equal(hand_made("sift", cell).at(image, np.array([[x, y]]))[0], at_once[y, x])
@@ -165,95 +162,6 @@ def test_daisy_reads_its_rings_to_the_right_first_then_below() -> None:
     assert outer[4] == 0
 
 
-def test_an_unknown_hand_made_name_is_refused() -> None:
-    with pytest.raises(PatchBatchError, match="no hand-made descriptor 'surf'"):
-        hand_made("surf")
-
-
-def test_patches_are_centred_and_few_at_a_time() -> None:
-    sizes = []
-
-    def centre(patches: torch.Tensor) -> torch.Tensor:
-        sizes.append(len(patches))
-        values = patches[:, :, 3, 3].clone()
-        patches.zero_()  # what a function does to its input must not reach other patches
-        return values
-
-    image = noise(3, 1100)
-    descriptor = patch_descriptor("centre", 6, centre)
-    assert np.array_equal(descriptor.describe(image)[..., 0].numpy(), image)
-    points = np.array([[1099, 2], [0, 1]])
-    assert descriptor.at(image, points)[:, 0].tolist() == [image[2, 1099], image[1, 0]]
-    assert max(sizes) <= 512
-
-
-@pytest.fixture
-def custom(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], FieldDescriptor]:
-    """Return a function that offers an object as `made.factory` and loads it."""
-
-    def load(network: object) -> FieldDescriptor:
-        monkeypatch.setitem(sys.modules, "made", SimpleNamespace(factory=lambda: network))
-        return load_custom("mine=made:factory")
-
-    return load
-
-
-class FirstPixels(torch.nn.Module):
-    """A network in training mode with a patch size of its own."""
-
-    patch_size = 5
-
-    def forward(self, patches: torch.Tensor) -> torch.Tensor:
-        assert not self.training
-        return patches[:, 0, 0, :2]
-
-
-def test_a_module_of_the_user_is_a_descriptor(custom: Callable[[object], FieldDescriptor]) -> None:
-    image = noise(12, 13)
-    descriptor = custom(FirstPixels())
-    assert descriptor.name == "mine"
-    assert descriptor.describe(image)[6, 7].tolist() == image[4, 5:7].tolist()
-
-
-def test_a_plain_function_gets_patches_of_32_px(custom: Callable[[object], FieldDescriptor]) -> None:
-    descriptor = custom(lambda patches: patches.new_full((len(patches), 1), patches.shape[-1]))
-    assert descriptor.describe(noise(4, 5)).unique().tolist() == [32]
-
-
-@pytest.mark.parametrize(
-    ("spec", "message"),
-    [
-        ("mine", "not of the form NAME=package.module:factory"),
-        ("=math:sqrt", "not of the form"),
-        ("mine=math", "not of the form"),
-        ("mine=no_such_module:factory", "mine: no_such_module:factory failed with ModuleNotFoundError"),
-        ("mine=math:no_such_factory", "failed with AttributeError"),
-        ("mine=math:sqrt", "failed with TypeError"),
-        ("mine=builtins:dict", "returned dict with patch_size 32"),
-    ],
-)
-def test_a_bad_spec_is_named(spec: str, message: str) -> None:
-    with pytest.raises(PatchBatchError, match=message):
-        load_custom(spec)
-
-
-@pytest.mark.parametrize(
-    ("function", "message"),
-    [
-        (lambda patches: patches, r"descriptor mine returned shape \(4, 1, 32, 32\) for 4 patches"),
-        (lambda patches: patches[:1, 0, 0], "for 4 patches"),
-        (lambda patches: None, "returned NoneType"),
-        (lambda patches: patches[:, 0, 0] * torch.nan, "not finite"),
-        (lambda patches: patches[:, 0, 0].int(), "torch.int32"),
-    ],
-)
-def test_a_bad_result_is_named(
-    function: Callable[..., object], message: str, custom: Callable[[object], FieldDescriptor]
-) -> None:
-    with pytest.raises(PatchBatchError, match=message):
-        custom(function).describe(noise(3, 4))
-
-
 def test_tfeat_gives_what_kornia_gives(tmp_path) -> None:
     torch.manual_seed(0)
     network = TFeat(pretrained=False).eval()
@@ -275,3 +183,9 @@ def test_weights_that_are_not_tfeats_are_refused(tmp_path) -> None:
     save_file({"weight": torch.zeros(1)}, bad)
     with pytest.raises(PatchBatchError, match="does not hold TFeat's weights"):
         load_tfeat(bad)
+
+
+def test_the_table_says_how_many_numbers_there_are() -> None:
+    for name, dimension in DIMENSIONS.items():
+        assert hand_made(name).dimension == dimension
+        assert f"{dimension} numbers" in BASELINES[name].help

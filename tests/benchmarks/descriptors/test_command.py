@@ -1,34 +1,31 @@
 """The command on a made scene: rows, JSON, figure, choices and one-line errors."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from benchmarks.__main__ import build_parser, main
-from benchmarks.arguments import DATASETS
-from benchmarks.descriptors import command as descriptors_command
+from benchmarks.__main__ import main, parse
 from benchmarks.descriptors import rows as descriptor_rows
 from benchmarks.descriptors import summary as descriptor_summary
-from benchmarks.descriptors.command import settings_of
+from benchmarks.descriptors.command import benchmark_of
 from benchmarks.descriptors.metrics import FIGURES, Scored
 from benchmarks.descriptors.report import format_motion, format_tables
-from benchmarks.descriptors.rows import (
-    DescriptorBenchmark,
-    find_datasets,
-    load_descriptors,
-    load_network,
-)
+from benchmarks.descriptors.rows import Contender, at_one_scale, load_contenders
+from benchmarks.descriptors.settings import DescriptorBenchmark
 from benchmarks.descriptors.summary import PairScore
+from benchmarks.descriptors.table import BASELINES
 from flow.synthetic import demo_scene
 from patchbatch.data.formats import write_flow
 from patchbatch.data.images import read_image, write_image
+from patchbatch.descriptors.description import describe
 from patchbatch.descriptors.network.config import PatchNetConfig
 from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.errors import PatchBatchError
+from patchbatch.models import MODELS
 
 ROW_KEYS = [
     "descriptor",
@@ -154,43 +151,70 @@ def test_raw_errors_by_length_of_motion_pool_the_pairs() -> None:
     assert cells[3] == ["d", "50.0", "50.0", "0.0", "100.0", ""]
 
 
-def test_all_data_sets_of_the_help_can_be_looked_for(root: Path) -> None:
-    assert list(find_datasets(DescriptorBenchmark(str(root)))) == [
-        "sintel-final",
-        "sintel-clean",
-        "middlebury",
-    ]
-    for name in set(DATASETS) - {"sintel-final", "sintel-clean", "middlebury"}:
-        with pytest.raises(PatchBatchError, match=f"no {name} pairs"):
-            find_datasets(DescriptorBenchmark(str(root), (name,)))
-
-
 def test_a_row_without_its_weights_is_left_out_with_a_note(
     root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    names = [each.name for each in load_descriptors(DescriptorBenchmark(str(root)), "cpu")]
-    assert names[-5:] == ["sift", "rootsift", "daisy", "patch", "census"]
+    benchmark = DescriptorBenchmark(str(root), models=("compact",))
+    names = [each.name for each in load_contenders(benchmark)]
+    assert names == ["compact", "compact-alone", *BASELINES]
     assert "no row tfeat" in caplog.text
     assert "--tfeat" in caplog.text
+
+
+def test_every_shipped_model_has_its_rows_without_being_loaded(root: Path) -> None:
+    names = [row.name for row in DescriptorBenchmark(str(root)).rows()]
+    expected = [f"{model}{end}" for model in MODELS for end in ("", "-alone")]
+    assert names == [*expected, *BASELINES]
 
 
 @pytest.mark.parametrize(("alone", "dimension"), [(False, 6), (True, 3)])
 def test_a_patchwise_network_describes_points_and_image_alike(alone, dimension) -> None:
     # A weights file is not needed for the difference between its two ways.
     config = PatchNetConfig(channels=(2, 2, 2, 2, 3), context=(0.7,))
-    network = PatchNet(config).eval()
-    descriptor = descriptor_rows.network_descriptor("made", network, "float32", alone)
+    network = PatchNet(config, "made").eval()
+    contender = Contender("made", at_one_scale(network) if alone else network, "float32")
     image = np.random.default_rng(0).random((6, 7)).astype(np.float32)
     points = np.array([[6, 5], [0, 2]])
-    at, whole = descriptor.at(image, points), descriptor.describe(image)
-    assert descriptor.describe_points is not None
+    at, whole = contender.at(image, points), contender.whole(image)
     assert whole.shape == (6, 7, dimension)
     np.testing.assert_allclose(at, whole[points[:, 1], points[:, 0]], atol=1e-5)
-    assert load_network("fast").describe_points is None
+    if alone:
+        assert torch.equal(whole, describe(image, network, "float32"))
+
+
+def test_a_users_own_descriptors_are_rows(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from patchbatch.descriptors.adapters import DenseDescriptor\n"
+        "def dense():\n"
+        "    return DenseDescriptor('grey', lambda image: image[..., None], 1, 0)\n"
+        "def patches():\n"
+        "    def describe(patches):\n"
+        "        return patches.flatten(1)\n"
+        "    describe.patch_size = 5\n"
+        "    return describe\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    benchmark = DescriptorBenchmark(
+        str(root), ("middlebury",), ("mine:dense",), ("p=mine:patches",), ("mine:dense", "p"), points=20
+    )
+    rows = descriptor_rows.run(benchmark)["rows"]
+    assert [(row["descriptor"], row["dimension"]) for row in rows] == [("mine:dense", 1), ("p", 25)]
+    assert rows[1]["raw-error"] == 0  # nothing moves
+    assert benchmark_mistake(root, "p=mine:nothing") == "module mine has no 'nothing'; check 'mine:nothing'"
+
+
+def benchmark_mistake(root: Path, descriptor: str) -> str:
+    benchmark = DescriptorBenchmark(str(root), descriptors=(descriptor,), only=("p",))
+    with pytest.raises(PatchBatchError) as caught:
+        load_contenders(benchmark)
+    return str(caught.value)
 
 
 BAD = [
-    (["--only", "surf"], "no descriptor 'surf' here: there are"),
+    (["--only", "surf"], "unknown descriptor 'surf'"),
     (["--only", "tfeat"], "no weights for tfeat"),
     (["--only", "mine", "--descriptor", "mine=nowhere"], "not of the form NAME=package.module:factory"),
     (["--descriptor", "sift=builtins:dict", "--only", "sift"], "two descriptors are called 'sift'"),
@@ -251,24 +275,16 @@ def test_usage_errors_exit_with_2(words: list[str], capsys: pytest.CaptureFixtur
 
 def test_lists_may_be_given_again_and_again() -> None:
     words = "descriptors root --only a b --only c --model m --model n --dataset chairs --descriptor d=e:f"
-    settings = settings_of(build_parser().parse_args(words.split()))
+    settings = benchmark_of(parse(words.split()))
     assert settings.only == ("a", "b", "c")
     assert settings.models == ("m", "n")
     assert settings.datasets == ("chairs",)
     assert settings.descriptors == ("d=e:f",)
 
 
-def test_help_imports_nothing_heavy_and_defines_the_figures() -> None:
-    program = (
-        "import sys\n"
-        "from benchmarks.__main__ import main\n"
-        "try:\n"
-        "    main(['descriptors', '--help'])\n"
-        "except SystemExit:\n"
-        "    print('loaded:', [n for n in ('torch', 'numpy', 'cv2', 'matplotlib') if n in sys.modules])\n"
-    )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert result.stdout.endswith("loaded: []\n")
+def test_help_defines_the_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["descriptors", "--help"])
+    shown = capsys.readouterr().out
     for figure in ("rank1@Tpx", "fpr95", "near-miss", "raw-error"):
-        assert f"  {figure}" in descriptors_command.FIGURES_HELP
-        assert figure in result.stdout
+        assert f"  {figure}" in shown

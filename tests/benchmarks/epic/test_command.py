@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.epic import comparison as epic
+from benchmarks.epic.settings import EpicBenchmark
 from flow.interpolation.settings import PRESETS
 from flow.interpolation.stage import interpolate
 from patchbatch.data.formats import write_flow
@@ -57,24 +58,25 @@ def test_rows_hold_both_errors_and_both_times(reference, root, tmp_path, capsys)
     assert row["EPE"] == pytest.approx(0, abs=1e-3) and row["EPE-reference"] == pytest.approx(0.25, abs=1e-3)
     assert row["Fl-all"] == row["Fl-all-reference"] == 0
     assert row["seconds"] >= 0 and row["seconds-reference"] == 0.5
-    assert "| Made | no | 0.250 |" in capsys.readouterr().out
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert [cell.strip() for cell in line.split("|")][1:4] == ["Made", "no", "0.250"]
 
 
 def test_refined_row_adds_the_time_of_the_variational_step(reference):
-    rows = epic.run(epic.EpicBenchmark(str(reference)))["rows"]
+    rows = epic.run(EpicBenchmark(str(reference)))["rows"]
     assert [row["variational"] for row in rows] == [False, True]
     assert rows[1]["seconds-reference"] == 0.75
     assert rows[1]["seconds"] >= rows[0]["seconds"]
 
 
 def test_default_is_the_original_and_robust_is_the_projects_own():
-    interpolation, refinement = epic.stage_settings(epic.EpicBenchmark(""), "kitti")
+    interpolation, refinement = EpicBenchmark("").stage_settings("kitti")
     assert interpolation == PRESETS["kitti"]
-    own = epic.stage_settings(epic.EpicBenchmark("", estimator="robust"), "kitti")
+    own = EpicBenchmark("", estimator="robust").stage_settings("kitti")
     assert own[0].estimator == "robust"
-    fixed = epic.stage_settings(epic.EpicBenchmark("", preset="middlebury"), "kitti")
+    fixed = EpicBenchmark("", preset="middlebury").stage_settings("kitti")
     assert fixed[0] == PRESETS["middlebury"]
-    original = epic.stage_settings(epic.EpicBenchmark("", estimator="robust", refinement="original"), "kitti")
+    original = EpicBenchmark("", estimator="robust", refinement="original").stage_settings("kitti")
     assert original[1] == refinement
 
 
@@ -87,7 +89,7 @@ def test_edges_and_estimator_reach_the_interpolation(reference, monkeypatch):
 
     monkeypatch.setattr(epic, "interpolate", spy)
     for edges, estimator in (("given", "nadaraya-watson"), ("gradient", "affine")):
-        settings = epic.EpicBenchmark(str(reference), edges=edges, estimator=estimator, refine=False)
+        settings = EpicBenchmark(str(reference), edges=edges, estimator=estimator, refine=False)
         epic.run(settings)
     assert set(seen) == {(False, "nadaraya-watson"), (True, "affine")}  # the given map is empty
 
@@ -117,7 +119,7 @@ def test_a_json_file_needs_its_folder(reference, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_the_original_is_reproduced_on_real_pairs(real_data):
-    for row in epic.run(epic.EpicBenchmark(str(real_data)))["rows"]:
+    for row in epic.run(EpicBenchmark(str(real_data)))["rows"]:
         assert row["median-difference"] <= 0.1
         assert row["EPE"] <= 1.01 * row["EPE-reference"]
 
@@ -126,6 +128,6 @@ def test_the_original_is_reproduced_on_real_pairs(real_data):
 def test_the_projects_own_beats_the_best_program_on_the_same_matches(real_data):
     # The least error of any public program on these matches, with refinement; rounded as it was reported.
     best = {"kitti2015_000005": 2.53, "sintel_final_cave_2": 1.076, "middlebury_RubberWhale": 0.109}
-    for row in epic.run(epic.EpicBenchmark(str(real_data), estimator="robust"))["rows"]:
+    for row in epic.run(EpicBenchmark(str(real_data), estimator="robust"))["rows"]:
         if row["variational"]:
             assert row["EPE"] <= best[row["pair"]]

@@ -7,11 +7,15 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.flow.peers import PEERS, folder_method, peer_method, read_grey, result_names
+from benchmarks.flow.peers import folder_method, peer_method, read_grey, result_names
+from benchmarks.flow.table import METHODS
 from benchmarks.metrics import score, summarise
 from patchbatch.data.datasets.pairs import FlowPair, find_pairs, load_truth
+from patchbatch.data.datasets.table import DATASETS
 from patchbatch.data.formats import write_flow
 from patchbatch.errors import PatchBatchError
+
+PEERS = tuple(name for name, method in METHODS.items() if not method.models)
 
 
 def pair_of(dataset: str, name: str, image: Path = Path("root/final/scene/frame.png")) -> FlowPair:
@@ -58,7 +62,7 @@ def test_grey_of_any_image(tmp_path: Path) -> None:
     [
         (pair_of("kitti2012", "000045"), ["flow/000045_10", "000045_10", "000045"]),
         (
-            pair_of("sintel", "alley_1/frame_0002"),
+            pair_of("sintel-final", "alley_1/frame_0002"),
             [
                 "final/alley_1/frame0002",
                 "final/alley_1/frame_0002",
@@ -108,14 +112,19 @@ def test_frames_of_two_sizes_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", PEERS)
 @pytest.mark.parametrize(
     ("dataset", "pair_name"),
-    [("kitti2015", "000002"), ("kitti2012", "000045"), ("sintel", "alley_1/frame_0002"), ("chairs", "90003")],
+    [
+        ("kitti2015", "000002"),
+        ("kitti2012", "000045"),
+        ("sintel-final", "alley_1/frame_0002"),
+        ("chairs", "90003"),
+    ],
 )
 def test_the_known_figures_come_out_again(real_data: Path, name: str, dataset: str, pair_name: str) -> None:
     pair = next(p for p in find_pairs(dataset, real_data / "flow") if p.name == pair_name)
     result = peer_method(name).run(pair)["final"]
-    figures = summarise([score(dataset, load_truth(pair), result.flow, result.valid)])
+    figures = summarise([score(DATASETS[dataset].judged_as, load_truth(pair), result.flow, result.valid)])
     anchors = json.loads((real_data / "flow/anchors.json").read_text())["pairs"]
-    label = "sintel_final" if dataset == "sintel" else dataset
+    label = dataset.replace("-", "_")
     anchor = next(entry for entry in anchors if (entry["dataset"], entry["id"]) == (label, pair_name))
     known = anchor["methods"][name.replace("-", "_")]
     found = {"epe": figures["EPE"], "fl": figures["Fl-all"], "out3": figures["Out-All"]}

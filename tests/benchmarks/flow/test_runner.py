@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,13 +10,16 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.__main__ import build_parser, main
+from benchmarks.__main__ import main, parse
 from benchmarks.environment import checkout_commit, cpu_model, describe_environment
 from benchmarks.flow import command
-from benchmarks.flow.methods import PRESET_OF_DATASET, Method, PatchBatchSettings, StageResult, stages_of
-from benchmarks.flow.runner import FlowBenchmark, evaluate, run, summary_rows
-from benchmarks.report import format_table
+from benchmarks.flow.methods import Method, StageResult, stages_of
+from benchmarks.flow.report import format_table
+from benchmarks.flow.runner import evaluate, run, summary_rows
+from benchmarks.flow.settings import FlowBenchmark
+from flow.settings import flow_settings, with_methods
 from patchbatch.data.datasets.pairs import FlowPair, find_pairs
+from patchbatch.data.datasets.table import DATASETS
 from patchbatch.data.formats import write_flow
 from patchbatch.errors import PatchBatchError
 
@@ -79,7 +82,7 @@ def test_the_report_has_its_keys_and_survives_json(chairs: Path, tmp_path: Path)
     assert (report["benchmark"], report["dataset"], report["root"]) == ("flow", "chairs", str(chairs.parent))
     needed = {"python", "torch", "opencv", "numpy", "cpu", "threads", "device", "date", "settings"}
     assert needed <= set(report["environment"]) <= needed | {"commit"}
-    assert report["environment"]["settings"]["patchbatch"]["preset"] == "sintel"
+    assert report["environment"]["settings"]["preset"] == "auto"
     keys = ["method", "model", "stage", "pairs", "density", "metrics", "seconds"]
     assert [list(row) for row in report["rows"]] == [keys, keys]
     assert {"EPE", "EPE-pooled", "Fl-all", "Fl-all-per-image", "Out-All"} <= set(report["rows"][0]["metrics"])
@@ -113,9 +116,14 @@ def test_figures_that_a_row_lacks_leave_its_cell_empty() -> None:
     ("arguments", "message"),
     [
         (["flow", "chairs", "nowhere"], "error: no folder nowhere"),
-        (["flow", "chairs", "ROOT", "--method", "raft"], "error: unknown method 'raft'"),
+        (
+            ["flow", "chairs", "ROOT", "--method", "raft"],
+            "error: unknown method 'raft'; there are patchbatch, dis-",
+        ),
         (["flow", "chairs", "ROOT", "--json", "nowhere/a.json"], "error: no folder for nowhere/a.json"),
-        (["flow", "sintel", "ROOT", "--method", "zero"], "error: no sintel pairs in"),
+        (["flow", "sintel-final", "ROOT", "--method", "zero"], "error: no sintel-final pairs in"),
+        (["flow", "chairs", "ROOT", "--model", "compakt"], "error: unknown model 'compakt'"),
+        (["flow", "chairs", "ROOT", "--settings", "no.toml"], "error: no.toml does not exist"),
         (["flow", "chairs", "ROOT", "--method", "x=ROOT"], "error: x on chairs 00001: no result in"),
     ],
 )
@@ -173,53 +181,90 @@ def test_time_of_a_stage_is_the_time_to_get_there() -> None:
     assert stages["final"].seconds == seconds
 
 
-def test_the_pipeline_gets_the_settings_and_one_loaded_network(
+def test_the_pipeline_gets_the_settings_and_one_loaded_descriptor(
     chairs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls, loaded = [], []
 
-    class Network:
-        def parameters(self) -> Iterator[SimpleNamespace]:
-            yield SimpleNamespace(device="cpu")
-
-    def load_model(name: str, *, device: str) -> Network:
+    def load_descriptor(name: str, device: str) -> SimpleNamespace:
         loaded.append((name, device))
-        return Network()
+        return SimpleNamespace(device="cpu")
 
     def estimate_flow(
-        image1: np.ndarray, image2: np.ndarray, model: Network, **settings: object
+        image1: np.ndarray, image2: np.ndarray, model: SimpleNamespace, **settings: object
     ) -> SimpleNamespace:
-        calls.append((image1.shape, image2.shape, type(model), settings))
+        calls.append((image1.shape, image2.shape, model.device, settings))
         field = (np.zeros((*SIZE, 2), np.float32), np.ones(SIZE, bool))
         stages = {"matches": field, "interpolated": field}
         return SimpleNamespace(
             flow=field[0], valid=field[1], seconds={"match": 1.0, "total": 1.0}, stages=stages
         )
 
-    monkeypatch.setattr("patchbatch.load_model", load_model, raising=False)
+    monkeypatch.setattr("benchmarks.flow.methods.load_descriptor", load_descriptor)
     monkeypatch.setitem(sys.modules, "flow.pipeline", SimpleNamespace(estimate_flow=estimate_flow))
-    settings = PatchBatchSettings(device="cpu", precision="float32", refine=False, seed=5)
-    report = run(FlowBenchmark("chairs", str(chairs), models=("net",), patchbatch=settings))
+    benchmark = FlowBenchmark(
+        "chairs", str(chairs), models=("net",), device="cpu", precision="float32", refine=False, seed=5
+    )
+    report = run(benchmark)
     assert loaded == [("net", "cpu")]
-    expected = {"preset": "sintel", "device": "cpu", "precision": "float32", "refine": False, "seed": 5}
-    assert calls == [((*SIZE, 3), (*SIZE, 3), Network, expected | {"keep_stages": True})] * 3
+    settings = with_methods(flow_settings("sintel"), "sintel", seed=5)
+    expected = {"preset": "sintel", "settings": settings, "precision": "float32", "refine": False}
+    assert calls == [((*SIZE, 3), (*SIZE, 3), "cpu", expected | {"keep_stages": True})] * 3
     assert [row["stage"] for row in report["rows"]] == ["matches", "interpolated", "final"]
     assert {(row["method"], row["model"]) for row in report["rows"]} == {("patchbatch", "net")}
+    assert report["environment"]["flow-settings"]["matching"]["search"]["seed"] == 5
+    json.dumps(report, allow_nan=False)
 
 
 def test_the_preset_follows_the_data_set_unless_chosen() -> None:
-    chosen = {dataset: PatchBatchSettings().preset_for(dataset) for dataset in command.DATASETS}
-    assert chosen == PRESET_OF_DATASET
-    assert PatchBatchSettings(preset="default").preset_for("sintel") == "default"
+    chosen = {name: FlowBenchmark(name, "root").resolved_preset for name in DATASETS}
+    assert chosen == {name: dataset.preset for name, dataset in DATASETS.items()}
+    assert FlowBenchmark("sintel-final", "root", preset="default").resolved_preset == "default"
 
 
-def test_arguments_reach_the_settings() -> None:
-    words = "flow sintel root --pass clean --method patchbatch zero --model a b --preset kitti --device cpu"
-    words += " --precision float32 --no-refine --seed 7 --limit 3 --keep-invalid"
-    settings = command.settings_of(build_parser().parse_args(words.split()))
-    pipeline = PatchBatchSettings("kitti", "cpu", "float32", refine=False, seed=7)
-    expected = FlowBenchmark("sintel", "root", "clean", ("patchbatch", "zero"), ("a", "b"), pipeline, 3, True)
-    assert settings == expected
+def test_a_file_of_settings_and_a_matcher_reach_the_pipeline(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text("[interpolation]\nneighbours = 7\n")
+    benchmark = FlowBenchmark("kitti2015", "root", settings=str(file), matcher="exact")
+    settings = benchmark.flow_settings()
+    assert (settings.interpolation.neighbours, settings.matching.method) == (7, "exact")
+    kitti = flow_settings("kitti")
+    assert settings.interpolation.kernel_decay == kitti.interpolation.kernel_decay
+    assert settings.refinement == kitti.refinement
+
+
+def test_a_users_own_descriptor_runs_with_a_users_own_settings(
+    chairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_descriptor.py").write_text(
+        "def mean():\n"
+        "    def describe(patches):\n"
+        "        return patches.flatten(1)\n"
+        "    describe.patch_size = 3\n"
+        "    return describe\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file = tmp_path / "flow.json"
+    words = ["--model", "own_descriptor:mean", "--matcher", "exact", "--limit", "1", "--no-refine"]
+    assert main(["flow", "chairs", str(chairs), *words, "--json", str(file)]) == 0
+    report = json.loads(file.read_text(encoding="utf-8"))
+    assert {row["model"] for row in report["rows"]} == {"own_descriptor:mean"}
+    assert report["environment"]["flow-settings"]["matching"]["method"] == "exact"
+    assert report["environment"]["flow-settings"]["interpolation"]["estimator"] == "robust"
+
+
+def test_arguments_reach_the_benchmark() -> None:
+    words = "flow sintel-clean root --method patchbatch zero --model a b --preset kitti --device cpu"
+    words += " --precision float32 --no-refine --seed 7 --limit 3 --keep-invalid --matcher exact"
+    expected = FlowBenchmark(
+        "sintel-clean", "root", ("patchbatch", "zero"), ("a", "b"), "kitti", "exact", None, "cpu", "float32",
+        refine=False, seed=7, limit=3, keep_invalid=True,
+    )  # fmt: skip
+    assert command.benchmark_of(parse([*words.split(), "--settings", "x.toml"])) == replace(
+        expected, settings="x.toml"
+    )
+    assert command.benchmark_of(parse(words.split())) == expected
 
 
 def test_the_environment_is_described() -> None:

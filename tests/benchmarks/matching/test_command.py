@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.__main__ import build_parser, main
+from benchmarks.__main__ import main, parse
 from benchmarks.matching import command as matching_command
 from benchmarks.matching.confidence import area_under_roc, confidence_report, fit_report, reliability
 from benchmarks.matching.figures import (
@@ -19,16 +19,18 @@ from benchmarks.matching.figures import (
     pair_figures,
     threshold_for,
 )
-from benchmarks.matching.methods import SEARCHES, search_of
-from benchmarks.matching.study import MatchingBenchmark
+from benchmarks.matching.settings import MatchingBenchmark
 from benchmarks.matching.subpixel import subpixel_rows
+from benchmarks.matching.table import METHODS
 from flow.matching.confidence import WEIGHTS, weighted_confidence
 from flow.matching.seeds import DenseMatches, SeedField, seed_grid
+from flow.matching.stage import match_both_ways
+from flow.matching.table import MATCHERS
 from flow.synthetic import demo_scene
 from patchbatch.data.datasets.pairs import Truth
+from patchbatch.data.datasets.table import DATASETS
 from patchbatch.data.formats import write_flow
 from patchbatch.data.images import write_image
-from patchbatch.errors import PatchBatchError
 
 ROW_KEYS = ["dataset", "method", "check", "pairs", *FIGURES, "describe", "match"]
 
@@ -75,40 +77,56 @@ def test_json_has_rows_for_each_method_and_check(root, tmp_path, capsys):
     assert 0 <= sure["threshold"] <= 1
     assert all(row["pairs"] == 2 and row["coverage"] <= 100 for row in report["rows"])
     assert len(report["per_pair"]) == 8 and {row["pair"] for row in report["per_pair"]} == {"A", "B"}
-    assert list(report["confidence"]["fit"]) == ["weights", "fitted", "held-out"]
+    assert list(report["confidence"]) == ["coarse-to-fine", "exact-windowed"]
+    for name, matcher in (("coarse-to-fine", "coarse-to-fine"), ("exact-windowed", "exact")):
+        fit = report["confidence"][name]["fit"]
+        assert list(fit) == ["key", "weights", "fitted", "held-out"]
+        assert fit["key"] == ["compact", matcher]
+    assert report["environment"]["flow-settings"]["exact-windowed"]["search"]["window"] == 256
     assert picture.read_bytes().startswith(b"\x89PNG")
     shown = capsys.readouterr().out
-    assert "middlebury: 2 pairs" in shown and "WEIGHTS = ConfidenceWeights(bias=" in shown
+    assert (
+        "middlebury: 2 pairs" in shown
+        and 'coarse-to-fine: ("compact", "coarse-to-fine"): ConfidenceWeights(bias=' in shown
+    )
+    assert 'exact-windowed: ("compact", "exact"): ConfidenceWeights(bias=' in shown
     [row] = report["subpixel"]
     assert row["matches"] > 100 and 0 < row["fit-mean"] < row["whole-mean"] < 1
     assert "mean, whole" in shown
 
 
-def test_all_methods_of_the_command_exist():
-    assert tuple(SEARCHES) == matching_command.METHODS
-    assert set(matching_command.DEFAULT_METHODS) <= set(SEARCHES)
-    with pytest.raises(PatchBatchError, match="unknown method 'best'"):
-        search_of("best")
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_has_settings_for_every_data_set(name):
+    for dataset in DATASETS:
+        assert METHODS[name].settings_for(dataset).method in MATCHERS
+
+
+def test_patchmatch_is_the_papers():
+    kitti, other = (METHODS["patchmatch"].settings_for(name).search for name in ("kitti2012", "chairs"))
+    assert (kitti.passes, kitti.search_radius, kitti.start_x, kitti.start_y) == (2, 5.0, 500, 10)
+    assert (other.passes, other.search_radius, other.start_x, other.start_y) == (2, 20.0, 10, 10)
+    assert kitti.step == other.step == 3
 
 
 def test_exact_searches_find_a_shift_both_ways():
     rows = torch.eye(81).reshape(9, 9, 81)
     moved = rows.roll((1, 2), dims=(0, 1))
     for name in ("exact-global", "exact-windowed"):
-        dense = search_of(name)("made", [rows], [moved])
+        dense = match_both_ways([rows], [moved], METHODS[name].settings_for("made"))
         inner = dense.forward.vectors[:2, :2]
         assert (inner == (2, 1)).all() and dense.forward.step == 3
         assert (dense.backward.vectors[1:, 1:] == (-2, -1)).all()
 
 
-def test_patchmatch_answers_for_the_grid_of_image_1_and_all_of_image_2():
+@pytest.mark.parametrize("name", ["patchmatch", "patchmatch-converged", "jump-flooding"])
+def test_random_searches_answer_for_the_grid_of_image_1_and_all_of_image_2(name):
     rng = np.random.default_rng(0)
     rows = torch.from_numpy(rng.random((12, 15, 8), dtype=np.float32))
-    for name in ("patchmatch", "patchmatch-converged"):
-        dense = search_of(name)("kitti2012", [rows], [rows])
-        assert dense.forward.grid == (4, 5) and dense.backward.grid == (12, 15)
-        assert (dense.forward.points[0, 0] == 1).all()
-    assert (dense.forward.vectors == 0).mean() > 0.8
+    dense = match_both_ways([rows], [rows], METHODS[name].settings_for("kitti2012"))
+    assert dense.forward.grid == (4, 5) and dense.backward.grid == (12, 15)
+    assert (dense.forward.points[0, 0] == 1).all()
+    if name != "patchmatch":
+        assert (dense.forward.vectors == 0).mean() > 0.8
 
 
 def made_judgement(**changes) -> JudgedPair:
@@ -230,7 +248,6 @@ def test_area_under_roc_counts_pairs():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--fit-confidence", "--method", "exact-windowed"], "add it to --method to fit it"),
         (["--json", "no/such/folder/m.json"], "no folder for no/such/folder/m.json"),
         (["--reliability", "r.jpg"], "the picture is a .png"),
         (["--dataset", "kitti2015"], "kitti2015"),
@@ -246,14 +263,47 @@ def test_one_line_says_what_to_mend(root, options, message, capsys):
 def test_usage_errors():
     for options in (["--method", "best"], ["--limit", "0"], ["--dataset", "none"]):
         with pytest.raises(SystemExit) as stopped:
-            build_parser().parse_args(["matching", "root", *options])
+            parse(["matching", "root", *options])
         assert stopped.value.code == 2
 
 
 def test_settings_come_from_the_arguments():
-    arguments = build_parser().parse_args(["matching", "root", "--limit", "2", "--method", "semi-global"])
-    assert matching_command.settings_of(arguments) == MatchingBenchmark(
+    arguments = parse(["matching", "root", "--limit", "2", "--method", "semi-global"])
+    assert matching_command.benchmark_of(arguments) == MatchingBenchmark(
         "root", methods=("semi-global",), limit=2
     )
-    default = matching_command.settings_of(build_parser().parse_args(["matching", "root"]))
+    default = matching_command.benchmark_of(parse(["matching", "root"]))
     assert default == MatchingBenchmark("root")
+
+
+def test_a_file_of_settings_is_one_more_method(root, tmp_path, capsys):
+    own = tmp_path / "wider.toml"
+    own.write_text('[matching]\nmethod = "exact"\n[matching.search]\nstep = 6\n')
+    assert run(root, "--method", "coarse-to-fine", "--settings", str(own), "--limit", "1") == 0
+    assert "| wider " in capsys.readouterr().out
+    own.rename(tmp_path / "exact-global.toml")
+    assert run(root, "--settings", str(tmp_path / "exact-global.toml")) == 1
+    assert "there is a method 'exact-global' already" in capsys.readouterr().err
+
+
+def test_a_users_own_descriptor_is_matched(root, tmp_path, monkeypatch, capsys):
+    (tmp_path / "own_patches.py").write_text(
+        "import torch\n"
+        "class Grey(torch.nn.Module):\n"
+        "    patch_size = 7\n"
+        "    def forward(self, patches):\n"
+        "        return patches.flatten(1)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    options = [
+        "--model",
+        "own_patches:Grey",
+        "--method",
+        "exact-windowed",
+        "--limit",
+        "1",
+        "--fit-confidence",
+    ]
+    assert run(root, *options) == 0
+    assert '("own_patches:Grey", "exact"): ConfidenceWeights(' in capsys.readouterr().out

@@ -11,6 +11,8 @@ from benchmarks.speed import joint_bayesian
 from benchmarks.speed import measure as speed
 from benchmarks.speed import works as speed_stages
 from benchmarks.speed.plot import draw
+from benchmarks.speed.table import PLOTTED, STAGES
+from patchbatch.descriptors.adapters import DenseDescriptor
 from patchbatch.descriptors.cost import describing_flop, flops_per_patch, flops_per_pixel
 from patchbatch.descriptors.network.config import PRESETS
 from patchbatch.descriptors.patch_net import PatchNet
@@ -55,6 +57,35 @@ def test_work_over_the_limit_is_a_strip():
     assert exact.flop == 2 * (64 * 12) ** 2 * 64
 
 
+def test_a_descriptor_whose_arithmetic_nobody_knows_is_timed_whole():
+    grey = DenseDescriptor("grey", lambda image: image[..., None], 1, 0)
+    unknown = speed_stages.Subject(grey, (64, 48), 1.0)
+    work = speed_stages.describe_work(unknown)
+    assert (work.flop, work.part) == (None, 1.0)
+    assert speed_stages.refusal(unknown, "total") is None
+    work.run()
+
+
+def test_settings_and_matcher_decide_what_is_timed(tmp_path):
+    file, own = tmp_path / "speed.json", tmp_path / "own.toml"
+    own.write_text("[refinement]\nouter_iterations = 1\n")
+    words = [
+        "--only",
+        "match",
+        "--size",
+        "48x32",
+        "--repeats",
+        "1",
+        "--matcher",
+        "exact",
+        "--settings",
+        str(own),
+    ]
+    assert main(["speed", *words, "--json", str(file)]) == 0
+    settings = json.loads(file.read_text())["environment"]["flow-settings"]
+    assert (settings["matching"]["method"], settings["refinement"]["outer_iterations"]) == ("exact", 1)
+
+
 def test_arithmetic_counts_context_and_joining():
     config = PRESETS["compact"]
     pixels = 64 * 48 + 32 * 24 + 16 * 12
@@ -72,7 +103,7 @@ def test_refusals_name_the_reason(monkeypatch):
     assert speed_stages.refusal(subject("compact"), "total") is None
     monkeypatch.setattr(speed_stages, "free_mb", lambda device: 1.0)
     assert "free are 1 MB" in speed_stages.refusal(subject("compact"), "total")
-    row = speed._row("total", "compact", subject("compact"), 1, {})
+    row = speed._row(STAGES["total"], "compact", subject("compact"), 1, {})
     assert row["seconds"] is None
     assert "refused: the descriptors take" in speed.format_table([row])
 
@@ -140,7 +171,7 @@ def test_picture_of_time_and_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(
         figure, "Figure", lambda make=figure.Figure, **how: drawn.append(make(**how)) or drawn[-1]
     )
-    common = {"stage": speed.PLOT_STAGE, "model": "compact"}
+    common = {"stage": PLOTTED.name, "model": "compact"}
     rows = [common | {"size": [1000 * n, 1000], "seconds": 2.0 * n + 1, "extra-MB": 100.0} for n in (1, 2, 4)]
     rows.append(common | {"size": [9000, 1000], "seconds": None, "extra-MB": None})
     draw(rows, tmp_path / "speed.svg")

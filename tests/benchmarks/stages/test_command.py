@@ -12,13 +12,15 @@ from benchmarks.__main__ import main
 from benchmarks.stages.variants import SUBSTITUTES, error_px, true_matches, variants_of
 from flow.edges.network import EdgeNetwork, save_edge_network
 from flow.matching.matches import Matches
-from flow.pipeline import PRESETS
+from flow.presets import PRESETS as NAMES
+from flow.settings import flow_settings
 from flow.synthetic import demo_scene
 from patchbatch.data.datasets.pairs import Truth
 from patchbatch.data.formats import write_flow
 from patchbatch.data.images import write_image
 
 SHAPE = (30, 40)
+PRESETS = {name: flow_settings(name) for name in NAMES}
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +72,10 @@ def test_report_has_every_variant_of_every_pair(root, tmp_path, capsys):
     assert own["EPE"] == rows["default", "default"]["EPE"] and own["matches"] > 50
     assert rows["matches", "true everywhere"]["wrong"] == rows["matches", "true in place"]["wrong"] == 0
     shown = capsys.readouterr().out
-    assert "| part | variant | middlebury |" in shown
-    assert f"| matches | own | {own['EPE']:.3f} / {own['Fl-all-per-image']:.2f} |" in shown
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in shown.splitlines()]
+    assert cells[0] == ["part", "variant", "middlebury"]
+    assert ["matches", "own", f"{own['EPE']:.3f} / {own['Fl-all-per-image']:.2f}"] in cells
+    assert report["environment"]["flow-settings"]["middlebury"]["interpolation"]["estimator"] == "robust"
 
 
 def test_a_variant_changes_its_own_part_only():
@@ -136,7 +140,7 @@ def test_noise_has_the_stated_size_and_everywhere_is_the_grid():
 
 def test_what_a_user_can_get_wrong(root, tmp_path, capsys):
     assert main(["stages", str(root), "--pair", "C"]) == 1
-    assert "no pair 'C'" in capsys.readouterr().err
+    assert "unknown pair 'C'; there are A, B" in capsys.readouterr().err
     assert main(["stages", str(root), "--json", str(tmp_path / "none" / "x.json")]) == 1
     assert "no folder" in capsys.readouterr().err
     with pytest.raises(SystemExit):

@@ -114,7 +114,7 @@ def test_sintel_counts_frames_and_reads_masks(tmp_path: Path) -> None:
     hidden[1, 2] = 1  # the readme has 1 in one place and 255 in another
     write_image(tmp_path / "training/occlusions/alley_1/frame_0009.png", hidden)
     write_image(tmp_path / "training/invalid/alley_1/frame_0009.png", 255 * hidden)
-    (pair,) = find_pairs("sintel", tmp_path, rendering="clean")
+    (pair,) = find_pairs("sintel-clean", tmp_path)
     assert pair.name == "alley_1/frame_0009"
     assert pair.image2 == tmp_path / "training/clean/alley_1/frame_0010.png"
     truth = load_truth(pair)
@@ -129,15 +129,15 @@ def test_sintel_counts_frames_and_reads_masks(tmp_path: Path) -> None:
 
 def test_sintel_with_one_pass_only(tmp_path: Path) -> None:
     make_sintel(tmp_path, "final")
-    assert find_pairs("sintel", tmp_path)[0].occlusion is None
+    assert find_pairs("sintel-final", tmp_path)[0].occlusion is None
     with pytest.raises(PatchBatchError, match="training/clean/SCENE"):
-        find_pairs("sintel", tmp_path, rendering="clean")
+        find_pairs("sintel-clean", tmp_path)
 
 
 def test_sintel_ignores_files_with_other_names(tmp_path: Path) -> None:
     make_sintel(tmp_path, "final")
     write_flo(tmp_path / "training/flow/alley_1/frame_mean.flo", 0, 0)
-    assert len(find_pairs("sintel", tmp_path)) == 1
+    assert len(find_pairs("sintel-final", tmp_path)) == 1
 
 
 def test_middlebury(tmp_path: Path) -> None:
@@ -202,7 +202,14 @@ def test_all_pairs_of_a_mixed_folder(tmp_path: Path) -> None:
     make_sintel(tmp_path / "sintel", "final")
     (tmp_path / "frames").mkdir()
     found = [(pair.dataset, pair.name) for pair in find_all_pairs(tmp_path)]
-    assert found == [("kitti2015", "000001"), ("sintel", "alley_1/frame_0009")]
+    assert found == [("kitti2015", "000001"), ("sintel-final", "alley_1/frame_0009")]
+
+
+def test_a_scene_rendered_twice_counts_once_among_all(tmp_path: Path) -> None:
+    make_sintel(tmp_path / "both" / "sintel", "clean", "final")
+    make_sintel(tmp_path / "clean alone" / "sintel", "clean")
+    for folder, dataset in (("both", "sintel-final"), ("clean alone", "sintel-clean")):
+        assert [pair.dataset for pair in find_all_pairs(tmp_path / folder)] == [dataset]
 
 
 def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
@@ -211,16 +218,16 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
     mask.parent.mkdir(parents=True)
     assert cv2.imwrite(str(mask), np.zeros((3, 3), np.uint8))
     with pytest.raises(PatchBatchError, match=r"frame_0009\.png is 3x3 but the true flow 4x6"):
-        load_truth(find_pairs("sintel", tmp_path)[0])
+        load_truth(find_pairs("sintel-final", tmp_path)[0])
 
 
 def test_mistakes_are_named(tmp_path: Path) -> None:
-    with pytest.raises(PatchBatchError, match="unknown data set 'kitti': choose one of kitti2012"):
+    with pytest.raises(PatchBatchError, match="unknown data set 'kitti'; did you mean 'kitti201"):
         find_pairs("kitti", tmp_path)
-    with pytest.raises(PatchBatchError, match="unknown Sintel rendering 'albedo'"):
-        find_pairs("sintel", tmp_path, rendering="albedo")
+    with pytest.raises(PatchBatchError, match="unknown data set 'sintel'; did you mean 'sintel-"):
+        find_pairs("sintel", tmp_path)
     with pytest.raises(PatchBatchError, match=r"no folder .*nowhere"):
-        find_pairs("sintel", tmp_path / "nowhere")
+        find_pairs("sintel-final", tmp_path / "nowhere")
     with pytest.raises(PatchBatchError, match="no pairs in "):
         find_all_pairs(tmp_path)
 

@@ -1,0 +1,31 @@
+"""The sub-commands of `python -m benchmarks` by name; nothing slow is imported to list them."""
+
+from __future__ import annotations
+
+from patchbatch.tables import Entry, Table
+
+COMMANDS = Table(
+    "command",
+    [
+        Entry(
+            name,
+            line,
+            f"benchmarks.{name}.command:add_arguments",
+        )
+        for name, line in (
+            ("flow", "optical flow on a public data set"),
+            ("descriptors", "descriptors on public data sets: matching and ranking figures"),
+            ("matching", "ways to match the same descriptors; the confidence of matches"),
+            ("projection", "shorter descriptors by Joint Bayesian"),
+            ("epic", "the interpolation beside the original EpicFlow program"),
+            ("stages", "what each part of the dense stages brings, and what matches lose"),
+            ("ablation", "losses and normalisations at one training budget"),
+            ("speed", "seconds and memory of every stage"),
+            ("training", "speed of the trainer"),
+            ("transfer", "the multiverse head on made classes"),
+            ("faces", "face verification on LFW"),
+            ("tables", "the tables of names and settings that the docs hold"),
+        )
+    ],
+)
+"""Targets take the parser of the sub-command, and add its words, its arguments, and what runs it as `run`."""

@@ -1,0 +1,1 @@
+"""python -m benchmarks tables: the tables that the docs hold."""

@@ -1,0 +1,81 @@
+"""The page of all names that can be typed, made from the tables; nothing here needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.descriptors.table import BASELINES
+from benchmarks.flow.table import METHODS as FLOW_METHODS
+from benchmarks.matching.table import METHODS as MATCHING_METHODS
+from benchmarks.models import network_config
+from benchmarks.report import markdown, number
+from benchmarks.speed.table import STAGES
+from benchmarks.table import COMMANDS
+from flow.interpolation.table import ESTIMATORS
+from flow.matching.table import MATCHERS
+from flow.presets import PRESETS
+from flow.refinement.table import REFINEMENTS
+from patchbatch.data.datasets.table import DATASETS
+from patchbatch.descriptors.cost import describing_flop
+from patchbatch.models import MODELS
+from patchbatch.tables import Table
+
+HEAD = """\
+# Names
+
+Everything that has a name on a command line or in a settings file. Made by `python -m benchmarks tables`.
+"""
+SIZE = (1024, 1024)  # of the image that a pixel's share of the arithmetic is taken of
+
+
+def page() -> str:
+    """Return docs/tables.md."""
+    sections = [
+        ("Models", "`--model`, `patchbatch.load_model`", _models()),
+        ("Presets", "`--preset`, `estimate_flow(..., preset=)`", _names(PRESETS)),
+        ("Matchers", "`--matcher`, `matching.method`", _names(MATCHERS)),
+        ("Estimators", "`--estimator`, `interpolation.estimator`", _names(ESTIMATORS)),
+        ("Refinements", "`--refinement`, `refinement.method`", _names(REFINEMENTS)),
+        ("Data sets", "`--dataset`, `patchbatch.data.find_pairs`", _datasets()),
+        ("Benchmarks", "`python -m benchmarks NAME`", _names(COMMANDS)),
+        ("Methods of the flow benchmark", "`--method`, or `NAME=FOLDER` with results", _names(FLOW_METHODS)),
+        ("Methods of the matching benchmark", "`--method`", _names(MATCHING_METHODS)),
+        ("Hand-made descriptors", "`descriptors --only`", _names(BASELINES)),
+        ("Stages of the speed benchmark", "`speed --only`", _names(STAGES)),
+    ]
+    return HEAD + "".join(f"\n## {title}\n\n{words}\n\n{table}\n" for title, words, table in sections)
+
+
+def _names(table: Table[Any]) -> str:
+    return _table([[f"`{entry.name}`", entry.help] for entry in table.values()])
+
+
+def _table(rows: Sequence[Sequence[str]], header: Sequence[str] = ("name", "what it is")) -> str:
+    return markdown(header, rows, labels=len(header))
+
+
+def _models() -> str:
+    rows = []
+    for model in MODELS.values():
+        config = network_config(model.name)
+        figures = ["", "", ""]
+        if config is not None:
+            flop = describing_flop(config, SIZE, 1) / (SIZE[0] * SIZE[1])
+            figures = [str(config.patch_size), str(config.dimension), number(flop / 1e6, 2)]
+        rows.append([f"`{model.name}`", model.help, *figures])
+    return markdown(["name", "what it is", "patch, px", "numbers", "MFLOP a pixel"], rows, labels=2)
+
+
+def _datasets() -> str:
+    rows = [
+        [
+            f"`{name}`",
+            one.help,
+            f"`{one.preset}`",
+            ", ".join(f"`{folder}`" for folder in one.folders),
+            one.expected,
+        ]
+        for name, one in DATASETS.items()
+    ]
+    return _table(rows, ("name", "what it is", "preset", "its folder is called", "and holds"))

@@ -1,6 +1,6 @@
 """Known covariances come back: EM and the closed form find them, the shortcut does not.
 
-`pytest tests/transfer/test_joint_bayesian_recovery.py -s` prints the tables of docs/joint_bayesian.md.
+`pytest tests/transfer/joint_bayesian/test_recovery.py -s` prints the tables of docs/joint_bayesian.md.
 """
 
 import numpy as np
@@ -102,9 +102,8 @@ def test_em_recovers_known_covariances_in_one_draw(name):
 def test_recovery_table(table, name):
     row, (em, shortcut) = table[name], REFERENCE[name]
     assert (row["em"][:2] < 0.06).all()
-    assert row["em"][0] == pytest.approx(em[0], abs=0.015)
-    assert row["em"][1] == pytest.approx(em[1], abs=0.006)
-    assert row["shortcut, 20 steps"][:2] == pytest.approx(shortcut, abs=0.06)
+    assert row["em"][:2] == pytest.approx(em, rel=0.3)
+    assert row["shortcut, 20 steps"][:2] == pytest.approx(shortcut, rel=0.2)
     assert row["shortcut"][1] > 2 * row["em"][1]
     assert row["shortcut"][2] < row["truth"][2] - 0.04
 
@@ -112,8 +111,9 @@ def test_recovery_table(table, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("m", [2, 5, 20])
 def test_covariance_of_the_means_is_biased_by_a_share_of_the_other(table, m):
-    expected = np.linalg.norm(np.eye(D)) / m / np.linalg.norm(GAMMA), 1 / m
-    assert table[str(m)]["cov of means"][:2] == pytest.approx(expected, abs=0.03)
+    bias = np.linalg.norm(np.eye(D)) / m / np.linalg.norm(GAMMA), 1 / m
+    expected = np.hypot(bias, table[str(m)]["em"][:2])  # EM has no bias: its errors are those of the draw
+    assert table[str(m)]["cov of means"][:2] == pytest.approx(expected, rel=0.1)
 
 
 @pytest.mark.slow
@@ -246,6 +246,11 @@ def verification():
 def test_equal_error_rates(verification, name, at_two, at_five):
     assert verification[name, 2][0] == pytest.approx(at_two, abs=0.012)
     assert verification[name, 5][0] == pytest.approx(at_five, abs=0.012)
+
+
+def test_the_better_an_estimate_the_lower_its_error_rate(verification):
+    rates = [verification[name, 2][0] for name in ("truth", "em", "cov of means", "shortcut")]
+    assert (np.diff(rates) > (0.005, 0.01, 0.02)).all()
 
 
 def test_cosine_is_behind_the_truth(verification):

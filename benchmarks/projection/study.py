@@ -23,7 +23,8 @@ from patchbatch.data.datasets.pairs import FlowPair
 from patchbatch.descriptors.description import describe_points
 from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.models import load_model
-from patchbatch.transfer import JointBayesian, Projection
+from patchbatch.transfer.joint_bayesian.model import JointBayesian
+from patchbatch.transfer.verification.scorers import Projection
 
 SHRINKAGE = 0.01  # steadies the scatter of matching pairs, which points along few directions
 Maps = dict[str, NDArray[np.float32]]

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from patchbatch.descriptors import PRESETS, PatchNet
-from patchbatch.descriptors.checkpoint2016 import MAX_BYTES, load_2016, read_statistics_2016
+from patchbatch.descriptors.checkpoint2016 import load_2016, read_statistics_2016
+from patchbatch.descriptors.pickles2016 import MAX_BYTES
 from patchbatch.errors import PatchBatchError
 
 CHANNELS = (32, 64, 128, 256, 512)

@@ -44,6 +44,8 @@ def train(plan: Plan) -> Path:
         log.info("starting from %s", plan.start)
     net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     teacher = load_model(plan.teacher, str(device)) if plan.teacher else None
+    if plan.teacher:
+        log.info("learning from %s besides, with weight %g", plan.teacher, plan.objective.distill)
     source, validation = _sources(plan)
     Trainer(net, source, validation, plan.settings, plan.objective, plan.output, teacher).run(plan.workers)
     weights = plan.output / f"{plan.preset}.safetensors"

@@ -17,7 +17,7 @@ from patchbatch.transfer.checks import (
     as_samples,
     index_classes,
 )
-from patchbatch.transfer.joint_bayesian import files
+from patchbatch.transfer.joint_bayesian import em, files
 from patchbatch.transfer.joint_bayesian import fit as fitting
 from patchbatch.transfer.joint_bayesian.calibration import Calibration
 from patchbatch.transfer.joint_bayesian.eigen import eigen_form
@@ -120,9 +120,9 @@ class JointBayesian(JointBayesianScoring, Parameters):
         stats = fitting.class_statistics(rotated, index, counts)
         if method == "closed_form":
             covariances = fitting.closed_form(stats, self.shrinkage)
-            result = FitResult(covariances, [fitting.log_likelihood(stats, covariances)])
+            result = FitResult(covariances, [em.log_likelihood(stats, covariances)])
         else:
-            result = fitting.iterate(stats, self.shrinkage, method, self.max_iter, self.tol)
+            result = em.iterate(stats, self.shrinkage, method, self.max_iter, self.tol)
         return self._adopt(mean, basis, result, method)
 
     def fit_pairs(self, a: ArrayLike, b: ArrayLike, same: ArrayLike | None = None) -> Self:
@@ -220,7 +220,7 @@ class JointBayesian(JointBayesianScoring, Parameters):
             raise PatchBatchError("X has 0 samples; give 1 or more")
         _, index, counts = np.unique(values, return_inverse=True, return_counts=True)
         stats = fitting.class_statistics((samples - self.mean_) @ self.basis_, index, counts)
-        return fitting.log_likelihood(stats, self.covariances_)
+        return em.log_likelihood(stats, self.covariances_)
 
     def save(self, path: str | Path) -> None:
         """Write the model as safetensors; the file holds no code and `load` runs none.

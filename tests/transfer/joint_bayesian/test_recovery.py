@@ -15,6 +15,7 @@ from made_classes import (
 )
 
 from patchbatch.errors import PatchBatchError
+from patchbatch.transfer.joint_bayesian import em
 from patchbatch.transfer.joint_bayesian import fit as fitting
 from patchbatch.transfer.joint_bayesian.fit import ClassStatistics, Covariances
 from patchbatch.transfer.joint_bayesian.model import JointBayesian
@@ -131,7 +132,7 @@ def test_shortcut_loses_directions_below_its_limit(m, limit):
         stats = ClassStatistics(np.array([[m - 1.0]]), np.array([[np.sqrt(gamma + 1 / m)]]), np.array([m]))
         now = Covariances(np.array([[gamma]]), np.array([[1.0]]))
         for _ in range(600):
-            now, _ = fitting.step(stats, now, (0.0, 1.0), posterior_covariance=False)
+            now, _ = em.step(stats, now, (0.0, 1.0), posterior_covariance=False)
         left = now.S_mu[0, 0] / now.S_eps[0, 0]
         assert (left > 0.1 * gamma) == survives
         if survives:  # the larger root of (1 - k)((m + 1) k - 1) = (m - 1) / (1 + m gamma)
@@ -152,7 +153,7 @@ def test_em_step_is_the_textbook_step():
         new_mu += (np.outer(latent, latent) + C) / len(sizes)
         new_eps += ((own - latent).T @ (own - latent) + m * C) / len(X)
     stats = fitting.class_statistics(X, labels, sizes)
-    got, objective = fitting.step(stats, Covariances(S_mu, S_eps), (0.0, 1.0))
+    got, objective = em.step(stats, Covariances(S_mu, S_eps), (0.0, 1.0))
     np.testing.assert_allclose(got.S_mu, new_mu, rtol=1e-10)
     np.testing.assert_allclose(got.S_eps, new_eps, rtol=1e-10)
     dense = sum(log_density(X[labels == label], S_mu, S_eps) for label in range(len(sizes)))
@@ -185,7 +186,7 @@ def test_em_ends_where_it_may_start_from():
     stats = fitting.class_statistics(centred, labels, np.bincount(labels))
     now = Covariances(S_mu, S_eps)
     for _ in range(400):
-        now, _ = fitting.step(stats, now, (0.0, 1.0))
+        now, _ = em.step(stats, now, (0.0, 1.0))
     np.testing.assert_allclose(model.S_mu_, now.S_mu, atol=1e-5)
     np.testing.assert_allclose(model.S_eps_, now.S_eps, atol=1e-5)
 
@@ -198,7 +199,7 @@ def test_likelihood_has_no_maximum_with_singular_scatter():
     now, objective = Covariances(np.eye(30), np.eye(30)), []
     for _ in range(300):
         try:
-            now, value = fitting.step(stats, now, (0.0, 1.0))
+            now, value = em.step(stats, now, (0.0, 1.0))
         except PatchBatchError:  # rounding level is reached
             break
         objective.append(value * len(X))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +23,9 @@ AUTO = "auto"
 def add_datasets(parser: argparse.ArgumentParser) -> None:
     """Add ROOT and --dataset."""
     parser.add_argument("root", metavar="ROOT", help="the folder that holds the data sets")
-    wanted = ", ".join(name for name, dataset in DATASETS.items() if not dataset.stereo)
     parser.add_argument(
         "--dataset", nargs="+", action="extend", choices=tuple(DATASETS), metavar="DATASET",
-        help=f"{', '.join(DATASETS)}; default all there are of {wanted}",
+        help=f"{', '.join(DATASETS)}; default all there are but stereo pairs",
     )  # fmt: skip
 
 
@@ -57,13 +55,11 @@ def add_model(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def add_models(
-    parser: argparse._ActionsContainer, default: Sequence[str] = (DEFAULT_MODEL,), words: str = ""
-) -> None:
-    """Add --model for several models; `words` say what the default is where the names do not."""
+def add_models(parser: argparse._ActionsContainer, default: str = DEFAULT_MODEL) -> None:
+    """Add --model for several models, None if it is not given; `default` says what is taken then."""
     parser.add_argument(
         "--model", nargs="+", action="extend", metavar="MODEL",
-        help=f"{MODEL_HELP} ({words or ' '.join(default)})",
+        help=f"{MODEL_HELP} ({default})",
     )  # fmt: skip
 
 

@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_descriptor_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--only", nargs="+", action="extend", metavar="NAME", help=ONLY_HELP)
-    add_models(group, words="all shipped ones")
+    add_models(group, default="all shipped ones")
     group.add_argument(
         "--descriptor", nargs="+", action="extend", metavar="NAME=package.module:factory", help=CUSTOM_HELP
     )

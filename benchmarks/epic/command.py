@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.arguments import AUTO, add_choice, add_json, check_folders
+from benchmarks.arguments import AUTO, add_choice, add_json, add_preset, check_folders
 from benchmarks.epic.table import EDGES, REFINEMENTS
 from flow.interpolation.table import ESTIMATORS
-from flow.presets import PRESETS
 
 DESCRIPTION = """\
 Interpolate the matches that the original program was given, compare with its flow and with the ground truth:
@@ -28,10 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the folder of the frames and their truth (flow, beside the references)",
     )
     add_choice(parser, "--estimator", ESTIMATORS, "affine", "affine, the original's")
-    parser.add_argument(
-        "--preset", choices=(AUTO, *PRESETS), default=AUTO, metavar="NAME",
-        help=f"{', '.join(PRESETS)}, or auto: the data set's own (auto)",
-    )  # fmt: skip
+    add_preset(parser)
     parser.add_argument(
         "--edges", default="given", metavar="NAME|FILE",
         help=f"{EDGES.help()}; or a file: weights of an edge network (given)",

@@ -167,3 +167,22 @@ def test_points_with_context_are_the_pyramids_first_level(name):
     some = describe_points(image, net, points, "float32", context=True)
     whole = describe_pyramid(image, net, 1, "float32")[0]
     torch.testing.assert_close(some, whole[points[:, 1], points[:, 0]], rtol=1e-3, atol=1e-4)
+
+
+def area_shares(length):
+    """Row i: what share of each pixel lies under pixel i of half as many, the odd one rounded up."""
+    half = -(-length // 2)
+    edges = np.arange(half + 1) * length / half
+    low, high = edges[:-1, None], edges[1:, None]
+    shares = np.minimum(high, np.arange(1, length + 1)) - np.maximum(low, np.arange(length))
+    return shares.clip(0) * half / length
+
+
+@pytest.mark.parametrize("shape", [(8, 6), (7, 9), (5, 1), (1, 2)])
+def test_halvings_average_areas(shape):
+    image = np.random.default_rng(0).random(shape, dtype=np.float32)
+    first, second, third = halvings(image, 3)
+    assert first is image
+    for larger, half in ((first, second), (second, third)):
+        expected = area_shares(larger.shape[0]) @ larger @ area_shares(larger.shape[1]).T
+        np.testing.assert_allclose(half, expected, atol=1e-6)

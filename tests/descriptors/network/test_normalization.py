@@ -6,6 +6,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
+from patchbatch.descriptors.network import normalization
 from patchbatch.descriptors.network.normalization import ChannelBatchNorm, FineGrainedBatchNorm
 
 
@@ -67,6 +68,27 @@ def run(layer, x, weights):
     (y * weights).sum().backward()
     running = [b for b in layer.buffers() if b.is_floating_point()]
     return [y.detach(), x.grad, layer.weight.grad, layer.bias.grad, *running]
+
+
+@pytest.fixture
+def alone(tmp_path):
+    """A group of processes that has one member."""
+    dist.init_process_group("gloo", f"file://{tmp_path}/meeting", rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+# The all_reduce with gradients that the layers use is deprecated in newer torch.
+@pytest.mark.filterwarnings("ignore:torch.distributed.nn.functional.all_reduce:FutureWarning")
+def test_shared_statistics_of_one_process_are_its_own(alone, monkeypatch):
+    """Output, gradients and running statistics by the formulas for many processes, and by those for one."""
+    generator = torch.Generator().manual_seed(1)
+    x, weights = torch.randn(2, 4, 3, 4, 5, generator=generator)
+    own = [run(layer, x, weights) for layer in layers()]
+    monkeypatch.setattr(normalization, "shares_statistics", lambda: True)
+    for layer, expected in zip(layers(), own, strict=True):
+        for mine, theirs in zip(run(layer, x, weights), expected, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
 def one_of_two(rank, port, folder):

@@ -136,6 +136,37 @@ def test_a_teacher_that_agrees_adds_nothing_and_pulls_when_it_does_not():
     assert points_loss(step, set2, matches, taught, (other1, other2)) < loss
 
 
+@pytest.mark.parametrize("exclude", [0.1, 2.5])
+def test_what_is_learned_from_a_teacher_is_the_loop(exclude):
+    """Mean over points and both ways of the divergence of this network's shares from the teacher's."""
+    settings = replace(SETTINGS, distill=1.0, exclude=exclude)
+    set1, set2, matches = scene()
+    taught1, taught2, _ = scene(seed=1, dimension=5)
+
+    def shares(queries, base, places, targets, rights):
+        rows = np.exp(queries.numpy().astype(float) @ base.numpy().T / settings.temperature)
+        for row, target, right in zip(rows, targets, rights, strict=True):
+            near = (places - target).norm(dim=1).numpy() < exclude
+            near[right] = False
+            row[near] = 0
+        return rows / rows.sum(axis=1, keepdims=True)
+
+    ways = (
+        (lambda one, two: (one.descriptors[matches.source], two.descriptors), set2.places, matches.target,
+         matches.match),
+        (lambda one, two: (two.descriptors[matches.match], one.descriptors), set1.places,
+         set1.places[matches.source], matches.source),
+    )  # fmt: skip
+    each = []
+    for pick, places, targets, rights in ways:
+        own = shares(*pick(set1, set2), places, targets, rights)
+        teacher = shares(*pick(taught1, taught2), places, targets, rights)
+        some = teacher > 0
+        each.append(np.sum(teacher[some] * np.log(teacher[some] / own[some])) / len(own))
+    loss = points_loss(set1, set2, matches, settings, (taught1, taught2))
+    assert float(loss) == pytest.approx(np.mean(each), rel=1e-4)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"loss": "triplet"}, {"temperature": 0}, {"hard": 1.5}, {"distill": -1}, {"near": 0.5}, {"points": 0}],

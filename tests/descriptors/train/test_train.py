@@ -100,6 +100,13 @@ def test_it_learns_its_own_batch(photos, tmp_path, loss, network, optimizer):
     assert np.mean(losses[-3:]) < losses[0]
 
 
+def test_long_gradients_are_shortened(photos, tmp_path):
+    run = trainer(photos, tmp_path / "run", replace(SETTINGS, clip=1e-3))
+    run.update(next(iter(run._batches(0))))
+    length = torch.stack([p.grad.norm() for p in run.net.parameters() if p.grad is not None]).norm()
+    assert float(length) == pytest.approx(1e-3, rel=0.01)
+
+
 def test_settings_of_a_run_cannot_change_under_it(photos, tmp_path):
     first = trainer(photos, tmp_path / "run", replace(SETTINGS, steps=2))
     first.run(workers=0)

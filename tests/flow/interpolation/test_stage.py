@@ -127,6 +127,15 @@ def test_range_margin_bounds_what_extrapolation_can_do():
     np.testing.assert_allclose(bound[:6, :6], free[:6, :6])
 
 
+def test_confidence_in_closed_form_beside_one_match():
+    """Along its row a price of 0.05 a pixel adds up exactly, and the way in pixels counts as well."""
+    edges = np.full(SHAPE, 0.05 - UNPRUNED.cost_floor, np.float32)
+    settings = replace(UNPRUNED, motion_edges=0.0, kernel_decay=0.7)
+    _, confidence = interpolate(matches_of([[10, 10]], [[1, 2]]), texture(), edges, settings)
+    away = np.abs(np.arange(SHAPE[1]) - 10)
+    np.testing.assert_allclose(confidence[10], np.exp(-0.7 * 0.05 * away - away / 32), rtol=1e-4)
+
+
 def test_confidence_falls_with_distance_disagreement_and_the_matches_own():
     image, edges = texture(), np.full(SHAPE, 0.01, np.float32)
     points = np.array([[10, 10], [12, 10], [10, 12]])

@@ -203,6 +203,16 @@ def test_pixels_without_trust_are_left_alone():
         assert error.mean() < 0.8 * np.hypot(0.6, 0.4)
 
 
+def test_between_no_trust_and_trust_a_pixel_moves_by_a_share():
+    images, still = grainy_pair(0.6, -0.4), constant(0, 0)
+    settings = RefinementSettings(trust=0.5, method="opencv")
+    confidence = np.ones((48, 64), np.float32)
+    whole = refine(still, *images, settings, confidence)
+    for trusted, share in ((0.39, 0), (0.45, 0.25), (0.5, 0.5), (0.55, 0.75), (0.61, 1)):
+        confidence[:] = trusted
+        np.testing.assert_allclose(refine(still, *images, settings, confidence), share * whole, atol=1e-5)
+
+
 def test_data_of_pixels_without_trust_do_not_count():
     image1, image2 = pair(0.6, -0.4)
     hidden = np.zeros((48, 64), np.float32)

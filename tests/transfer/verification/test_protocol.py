@@ -118,6 +118,11 @@ def test_threshold_lies_midway():
     assert choose_threshold([4, 3, 1, 0], [1, 1, 0, 0]) == 2
 
 
+def test_of_equally_good_cuts_the_middle_one_is_taken():
+    # At or above 5, 3 and 1 four of six are right, at other cuts three.
+    assert choose_threshold([0, 1, 2, 3, 4, 5], [0, 1, 0, 1, 0, 1]) == 2.5
+
+
 def test_threshold_may_accept_all_or_none():
     all_same = choose_threshold([0, 1, 2, 3], [1, 1, 1, 0])
     assert accuracy([0, 1, 2, 3], [1, 1, 1, 0], all_same) == 0.75

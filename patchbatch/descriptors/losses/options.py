@@ -6,16 +6,17 @@ importing what computes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import ClassVar
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Self
 
 from patchbatch.errors import PatchBatchError
 from patchbatch.settings import Settings, setting
 
 UNIT_DIAMETER = 2.0
 """Largest distance of two descriptors of unit length."""
+UNIT_MARGIN = 1.0
+"""Margin that is chosen for descriptors of unit length, see `LossOptions`."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,14 @@ class LossOptions(Settings):
 
     A hinge acts where it can stop: a distance of at least `UNIT_DIAMETER` is reached by no descriptors of
     unit length, so that every non-match would be pushed for ever. The defaults of the classes are those of
-    the literature, mostly for descriptors of any length; `at_unit_length` has others for unit length. 1 is an
+    the literature, mostly for descriptors of any length; `for_unit_length` has others. A distance of 1 is an
     angle of 60 degrees: well above the distances of near things before training, and below √2, where the
     distances of unrelated descriptors of many numbers lie, so that these are left alone.
     """
 
-    at_unit_length: ClassVar[Mapping[str, float]] = MappingProxyType({})
+    def for_unit_length(self, given: Collection[str]) -> Self:
+        """Return the same with the options that are not among the given ones chosen for unit length."""
+        return self
 
     def turning_point(self) -> tuple[str, float]:
         """Name what sets the distance beyond which non-matches are (nearly) left alone, and the distance."""
@@ -65,7 +68,9 @@ class MarginOptions(LossOptions):
 
     margin: float = setting(100.0, above=0)
 
-    at_unit_length: ClassVar[Mapping[str, float]] = MappingProxyType({"margin": 1.0})
+    def for_unit_length(self, given: Collection[str]) -> Self:
+        """Return the same with a margin of 1 if none is given."""
+        return self if "margin" in given else replace(self, margin=UNIT_MARGIN)
 
     def turning_point(self) -> tuple[str, float]:
         """Return the margin; for triplets a difference of distances, which 2 bounds as well."""
@@ -90,12 +95,30 @@ class SpreadOptions(MarginOptions):
     of: str = setting("distance", choices=("distance", "squared", "loss"))
     biased: bool = setting(True)
 
+    def for_unit_length(self, given: Collection[str]) -> Self:
+        """Return the same with the margin, and the weight of the SD term, of the talk's loss in other units.
+
+        In units of the margin D = k d, with k the margin at any length over the one here. DrLIM and CENT grow
+        as k² and the deviation of D as k, so λ : (1 - λ) becomes λ : (1 - λ) / k, 0.9975 for 0.8. With the
+        weights as they were, the SD term outweighs the push between near descriptors, and all descriptors
+        become one. The deviations of D² and of the loss grow as k² too.
+        """
+        fitted = super().for_unit_length(given)
+        if "balance" in given or self.of != "distance":
+            return fitted
+        share = (1 - self.balance) * fitted.margin / MarginOptions().margin
+        return replace(fitted, balance=self.balance / (self.balance + share))
+
 
 @dataclass(frozen=True)
 class TripletSpreadOptions(SpreadOptions):
     """As `SpreadOptions`, but for `of`: a triplet's loss has no two sides, so it cannot be "loss"."""
 
     of: str = setting("distance", choices=("distance", "squared"))
+
+    def for_unit_length(self, given: Collection[str]) -> Self:
+        """Return the same with a margin of 1 if none is given; the hinge grows as the deviation does."""
+        return self if "margin" in given else replace(self, margin=UNIT_MARGIN)
 
 
 @dataclass(frozen=True)
@@ -138,8 +161,15 @@ class SiameseOptions(LossOptions):
     threshold: float = setting(50.0, above=0)
     scale: float = setting(0.1, above=0)
 
-    # The same product of both, on which alone the loss depends.
-    at_unit_length: ClassVar[Mapping[str, float]] = MappingProxyType({"threshold": 1.0, "scale": 5.0})
+    def for_unit_length(self, given: Collection[str]) -> Self:
+        """Return the same with a threshold of 1 if none is given, and a scale of 5 over the threshold.
+
+        The product is that of the defaults, and the loss depends on it alone.
+        """
+        usual = SiameseOptions()
+        threshold = self.threshold if "threshold" in given else UNIT_MARGIN
+        scale = self.scale if "scale" in given else usual.scale * usual.threshold / threshold
+        return replace(self, threshold=threshold, scale=scale)
 
     def turning_point(self) -> tuple[str, float]:
         """Return the threshold, beyond which a pair counts as a non-match."""

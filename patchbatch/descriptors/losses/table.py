@@ -120,7 +120,8 @@ def options_for(name: str, given: Mapping[str, Any], unit_length: bool) -> dict[
     """
     check_names(name, given)
     cls: type[LossOptions] = LOSSES[name].load_settings()
-    filled = cls(**((dict(cls.at_unit_length) if unit_length else {}) | dict(given)))
+    filled = cls(**given)
     if unit_length:
+        filled = filled.for_unit_length(given)
         filled.check_acts()
     return filled.to_table()

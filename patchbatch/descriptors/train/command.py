@@ -84,7 +84,11 @@ def _add_loss(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--margin", type=float, metavar="M",
         help="non-matches beyond it are left alone (100; with unit length below 2, 1)")  # fmt: skip
     group.add_argument(
-        "--balance", type=float, metavar="SHARE", help="λ of the SD term: 1 switches it off (0.8)"
+        "--balance",
+        type=float,
+        metavar="SHARE",
+        help="λ, of the loss against the SD term: 1 switches SD off (0.8; with unit length in units of the "
+        "margin, 0.9975 for drlim+sd and cent+sd)",
     )
     group.add_argument(
         "--sd-of", choices=("distance", "squared", "loss"), help="what the SD term is taken of (distance)"

@@ -67,6 +67,32 @@ def test_defaults_at_unit_length_stop_pushing_unrelated_descriptors_and_push_nea
     assert loss == "siamese" or slopes[1.42] == 0
 
 
+@pytest.mark.parametrize("of", ["distance", "squared", "loss"])
+@pytest.mark.parametrize("loss", ["drlim+sd", "cent+sd", "siamese"])
+def test_at_unit_length_the_losses_are_those_of_the_talk_in_other_units(loss, of):
+    """With D = 100 d (siamese: 50 d) they differ by a factor, so that their minima are the same."""
+    options = {"of": of} if loss != "siamese" else {}
+    talk = make_loss(loss, **options_for(loss, options, unit_length=False))
+    unit = make_loss(loss, **options_for(loss, options, unit_length=True))
+    factor, ratios = 50.0 if loss == "siamese" else 100.0, []
+    for seed in range(4):
+        generator = torch.Generator().manual_seed(seed)
+        positive, negative = torch.rand(2, 20, generator=generator, dtype=torch.float64)
+        ratios.append(
+            float(talk(factor * positive, factor * (negative + 0.5)) / unit(positive, negative + 0.5))
+        )
+    assert ratios == pytest.approx([ratios[0]] * 4, rel=1e-9)
+
+
+def test_a_given_balance_and_scale_are_kept():
+    assert options_for("cent+sd", {}, unit_length=True)["balance"] == pytest.approx(0.8 / 0.802)
+    assert options_for("cent+sd", {"balance": 0.8}, unit_length=True)["balance"] == 0.8
+    assert options_for("hinge+sd", {}, unit_length=True)["balance"] == 0.8
+    siamese = options_for("siamese", {"threshold": 1.25}, unit_length=True)
+    assert siamese == {"threshold": 1.25, "scale": 4.0}
+    assert options_for("siamese", {"scale": 3.0}, unit_length=True) == {"threshold": 1.0, "scale": 3.0}
+
+
 @pytest.mark.parametrize("loss", PAIR_LOSSES)
 def test_without_unit_length_the_options_are_those_of_the_class(loss):
     assert options_for(loss, {}, unit_length=False) == LOSSES[loss].load()().to_table()

@@ -20,7 +20,7 @@ from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.descriptors.train.batch import BatchLoss
 from patchbatch.descriptors.train.loop import Trainer
 from patchbatch.descriptors.train.objective import distance
-from patchbatch.descriptors.train.sampling import PairSource, Sample
+from patchbatch.descriptors.train.samples.sources import PairSource, Sample
 from patchbatch.descriptors.train.settings import ObjectiveSettings, SourceSettings, TrainSettings
 from patchbatch.settings import Settings, setting
 

@@ -1,5 +1,5 @@
 from .loop import Trainer as Trainer
-from .sampling import PairSource as PairSource
+from .samples.sources import PairSource as PairSource
 from .settings import ObjectiveSettings as ObjectiveSettings
 from .settings import SourceSettings as SourceSettings
 from .settings import TrainSettings as TrainSettings

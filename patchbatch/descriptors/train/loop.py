@@ -21,7 +21,7 @@ from tqdm import tqdm
 from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.descriptors.train import runlog
 from patchbatch.descriptors.train.batch import Batch, BatchLoss, rank1
-from patchbatch.descriptors.train.sampling import PairSource, Sample
+from patchbatch.descriptors.train.samples.sources import PairSource, Sample
 from patchbatch.descriptors.train.settings import ObjectiveSettings, TrainSettings
 from patchbatch.errors import PatchBatchError
 

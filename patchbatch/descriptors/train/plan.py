@@ -11,7 +11,7 @@ from typing import Any
 from patchbatch.data.files import make_folder
 from patchbatch.descriptors.losses.table import LOSSES
 from patchbatch.descriptors.network.config import NETWORKS, PatchNetConfig
-from patchbatch.descriptors.train.folders import check_folders
+from patchbatch.descriptors.train.samples.folders import check_folders
 from patchbatch.descriptors.train.settings import RATES, ObjectiveSettings, SourceSettings, TrainSettings
 from patchbatch.errors import PatchBatchError
 from patchbatch.models import weights_file

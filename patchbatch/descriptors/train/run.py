@@ -14,7 +14,7 @@ import torch.distributed as dist
 from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.descriptors.train.loop import Trainer
 from patchbatch.descriptors.train.plan import Plan
-from patchbatch.descriptors.train.sampling import PairSource
+from patchbatch.descriptors.train.samples.sources import PairSource
 from patchbatch.descriptors.train.warm_start import start_from
 from patchbatch.descriptors.weights import save_weights
 from patchbatch.devices import resolve_device

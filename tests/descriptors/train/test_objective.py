@@ -8,7 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from patchbatch.descriptors.losses.table import LOSSES, make_loss
+from patchbatch.descriptors.network.config import PRESETS
+from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.descriptors.train import objective
+from patchbatch.descriptors.train.batch import BatchLoss
 from patchbatch.descriptors.train.objective import (
     Described,
     PointMatches,
@@ -165,6 +168,22 @@ def test_what_is_learned_from_a_teacher_is_the_loop(exclude):
         each.append(np.sum(teacher[some] * np.log(teacher[some] / own[some])) / len(own))
     loss = points_loss(set1, set2, matches, settings, (taught1, taught2))
     assert float(loss) == pytest.approx(np.mean(each), rel=1e-4)
+
+
+def test_pairs_with_fewer_than_sixteen_matches_teach_nothing(monkeypatch):
+    net = PatchNet(replace(PRESETS["accurate"], channels=(2, 2, 2, 2, 4)))
+    loss = BatchLoss(net, SETTINGS, bfloat16=False, seed=0)
+    set1, set2, matches = scene()
+
+    def with_first(count):
+        rows = (matches.source, matches.match, matches.target, matches.wrong)
+        return set1, set2, PointMatches(*(part[:count] for part in rows))
+
+    described = [with_first(16), with_first(15), with_first(0)]
+    monkeypatch.setattr(loss, "described", lambda batch, numbers: described)
+    torch.testing.assert_close(loss((), [0, 1, 2]), points_loss(*with_first(16), SETTINGS))
+    described[0] = with_first(3)
+    assert loss((), [0, 1, 2]) == 0
 
 
 @pytest.mark.parametrize(

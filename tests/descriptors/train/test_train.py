@@ -18,7 +18,7 @@ from patchbatch.descriptors.network.config import PRESETS
 from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.descriptors.train.command import main
 from patchbatch.descriptors.train.loop import Trainer, rate_at
-from patchbatch.descriptors.train.sampling import PairSource
+from patchbatch.descriptors.train.samples.sources import PairSource
 from patchbatch.descriptors.train.settings import ObjectiveSettings, SourceSettings, TrainSettings
 from patchbatch.descriptors.train.warm_start import start_from
 from patchbatch.errors import PatchBatchError

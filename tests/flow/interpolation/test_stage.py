@@ -6,6 +6,7 @@ import numba
 import numpy as np
 import pytest
 
+from flow.interpolation.pruning import without_islands
 from flow.interpolation.settings import PRESETS as ORIGINAL
 from flow.interpolation.settings import ROBUST_PRESETS, InterpolationSettings
 from flow.interpolation.stage import interpolate, motion_borders
@@ -234,6 +235,21 @@ def test_small_island_of_wrong_matches_is_dropped_and_an_agreeing_one_kept():
     tolerant = replace(settings, island_tolerance_px=30)
     same, _ = interpolate(matches_of(points, vectors), texture(), edges, tolerant)
     np.testing.assert_array_equal(same, kept)
+
+
+@pytest.mark.parametrize(("smallest", "dropped"), [(1, []), (4, [3]), (9, [3, 8]), (50, [3, 8])])
+def test_an_island_needs_no_more_than_a_tenth_of_the_matches(smallest, dropped):
+    """Of a hundred matches in ten rows 3, 8 and 10 move otherwise than the rest."""
+    y, x = np.mgrid[2:42:4, 2:42:4]
+    vectors = np.zeros((10, 10, 2))
+    vectors[0, :3], vectors[3, :8], vectors[7] = (9, 0), (0, 9), (9, 9)
+    matches = matches_of(np.column_stack([x.ravel(), y.ravel()]), vectors.reshape(-1, 2))
+    cost = np.full((44, 44), 0.1, np.float32)
+    left = without_islands(matches, cost, replace(UNPRUNED, smallest_island=smallest))
+    islands = {3: (9, 0), 8: (0, 9), 10: (9, 9)}
+    gone = [size for size, move in islands.items() if not (left.vectors == move).all(axis=1).any()]
+    assert gone == dropped
+    assert len(left) == 100 - sum(dropped)
 
 
 def test_doubtful_matches_weigh_less():

@@ -20,8 +20,8 @@ from patchbatch.data.datasets.pairs import find_all_pairs, load_truth
 from patchbatch.data.images import load_image, to_grey
 from patchbatch.data.scenes.motion import layered_pair, street_pair
 from patchbatch.data.scenes.render import Image, ScenePair
-from patchbatch.descriptors.train.augmentation import change_light, degrade, standardize_pair
-from patchbatch.descriptors.train.folders import check_folders, photo_files
+from patchbatch.descriptors.train.samples.augmentation import change_light, degrade, standardize_pair
+from patchbatch.descriptors.train.samples.folders import check_folders, photo_files
 from patchbatch.descriptors.train.settings import SourceSettings
 from patchbatch.errors import PatchBatchError
 

@@ -6,7 +6,7 @@ import pytest
 
 from patchbatch.data.formats import write_flo
 from patchbatch.data.scenes.render import ScenePair
-from patchbatch.descriptors.train.sampling import (
+from patchbatch.descriptors.train.samples.sources import (
     PairSource,
     _crop_pair,
     _halvings_of_pair,

@@ -46,7 +46,7 @@ repeatable: one more row; factory() returns a Descriptor, or a callable, patches
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the words and arguments of the sub-command."""
-    parser.description, parser.epilog = DESCRIPTION, FIGURES_HELP
+    parser.description, parser.epilog = DESCRIPTION, f"{FIGURES_HELP}\n\n{BASELINES.help()}"
     add_datasets(parser)
     add_limit(parser)
     parser.add_argument("--points", type=positive, default=2000, metavar="N", help="of each pair (2000)")

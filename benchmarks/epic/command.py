@@ -16,6 +16,7 @@ a table on stdout, everything with --json. By default this is the reproduction o
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the words and arguments of the sub-command."""
     parser.description = DESCRIPTION
+    parser.epilog = "\n\n".join(table.help() for table in (ESTIMATORS, EDGES, REFINEMENTS))
     parser.add_argument(
         "root",
         metavar="ROOT",
@@ -30,12 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_preset(parser)
     parser.add_argument(
         "--edges", default="given", metavar="NAME|FILE",
-        help=f"{EDGES.help()}; or a file: weights of an edge network (given)",
+        help=f"{', '.join(EDGES)}, or a file: weights of an edge network (given)",
     )  # fmt: skip
     parser.add_argument(
         "--refinement", choices=(AUTO, *REFINEMENTS), default=AUTO, metavar="NAME",
-        help=f"after the interpolation; {REFINEMENTS.help()}; auto: own for the estimator robust, else "
-        "original (auto)",
+        help=f"{', '.join(REFINEMENTS)}, or auto: own for the estimator robust, else original (auto)",
     )  # fmt: skip
     parser.add_argument("--no-refine", dest="refine", action="store_false", help="only the interpolated flow")
     add_json(parser)

@@ -16,8 +16,10 @@ from benchmarks.arguments import (
     not_negative,
 )
 from benchmarks.flow.table import METHODS, OWN
+from flow.matching.table import MATCHERS
+from flow.presets import PRESETS
 from patchbatch.data.datasets.table import DATASETS
-from patchbatch.models import DEFAULT_MODEL
+from patchbatch.models import DEFAULT_MODEL, MODELS
 
 if TYPE_CHECKING:
     from benchmarks.flow.settings import FlowBenchmark
@@ -34,6 +36,7 @@ RubberWhale) ({OWN})"""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the words and arguments of the sub-command."""
     parser.description = DESCRIPTION
+    parser.epilog = "\n\n".join(table.help() for table in (DATASETS, METHODS, MODELS, PRESETS, MATCHERS))
     parser.add_argument("dataset", choices=tuple(DATASETS), metavar="DATASET", help=", ".join(DATASETS))
     parser.add_argument("root", metavar="ROOT", help="the data set's folder, or the one that holds it")
     parser.add_argument("--method", nargs="+", action="extend", metavar="M", help=METHODS_HELP)

@@ -41,7 +41,7 @@ SETTINGS_HELP = "one more method for each .toml file: its [matching], see docs/s
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the words and arguments of the sub-command."""
     parser.description = DESCRIPTION
-    parser.epilog = FIGURES_HELP
+    parser.epilog = f"{METHODS.help()}\n\n{FIGURES_HELP}"
     add_datasets(parser)
     add_limit(parser)
     add_model(parser)

@@ -21,7 +21,7 @@ Set OMP_NUM_THREADS to compare on a given number of cores."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the words and arguments of the sub-command."""
-    parser.description = DESCRIPTION
+    parser.description, parser.epilog = DESCRIPTION, STAGES.help()
     parser.add_argument(
         "--only", nargs="+", choices=tuple(STAGES), default=list(STAGES), metavar="STAGE",
         help=f"of {', '.join(STAGES)} (all)",

@@ -18,6 +18,7 @@ from flow.presets import PRESETS
 from flow.refinement.table import REFINEMENTS
 from patchbatch.data.datasets.table import DATASETS
 from patchbatch.descriptors.cost import describing_flop
+from patchbatch.descriptors.losses.table import LOSSES
 from patchbatch.models import MODELS
 from patchbatch.tables import Table
 
@@ -37,6 +38,7 @@ def page() -> str:
         ("Matchers", "`--matcher`, `matching.method`", _names(MATCHERS)),
         ("Estimators", "`--estimator`, `interpolation.estimator`", _names(ESTIMATORS)),
         ("Refinements", "`--refinement`, `refinement.method`", _names(REFINEMENTS)),
+        ("Losses", "`python -m patchbatch.descriptors.train --loss`", _names(LOSSES)),
         ("Data sets", "`--dataset`, `patchbatch.data.find_pairs`", _datasets()),
         ("Benchmarks", "`python -m benchmarks NAME`", _names(COMMANDS)),
         ("Methods of the flow benchmark", "`--method`, or `NAME=FOLDER` with results", _names(FLOW_METHODS)),

@@ -53,8 +53,8 @@ def refine_subpixel(
     check_pair(descriptors1, descriptors2)
     _check_points(points1, points2, descriptors1, descriptors2)
     points1, points2 = (points.astype(np.int32) for points in (points1, points2))
-    refined: NDArray[np.float32] = points2 + subpixel_offsets(descriptors1, descriptors2, points1, points2)
-    return refined
+    offsets = subpixel_offsets(descriptors1, descriptors2, points1, points2)
+    return points2.astype(np.float32) + offsets
 
 
 def subpixel_offsets(

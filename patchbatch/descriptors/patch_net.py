@@ -49,7 +49,7 @@ class PatchNet(PatchTrunk):
     def describe_pyramid(
         self, image: NDArray[np.float32], levels: int, precision: str = "auto"
     ) -> list[Tensor]:
-        """Describe an image and its halvings, each with its context; see `describe.describe_pyramid`."""
+        """Describe an image and its halvings, each with its context; see `description.describe_pyramid`."""
         return describe_pyramid(image, self, levels, precision)
 
     def flop(self, shape: tuple[int, int], levels: int) -> float:

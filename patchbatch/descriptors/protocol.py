@@ -46,7 +46,7 @@ class Descriptor(Protocol):
         image
             `(H, W)` float32 grey in [0, 1], any size from 1x1 up.
         levels
-            Number of levels, at least 1; level l has ceil(H / 2^l) rows, see `describe.halvings`.
+            Number of levels, at least 1; level l has ceil(H / 2^l) rows, see `description.halvings`.
         precision
             Number type of the result where there is a choice: "auto", "float32", "bfloat16" or "float16".
 

@@ -4,7 +4,6 @@ import io
 import json
 import subprocess
 import sys
-import time
 
 import cv2
 import numpy as np
@@ -226,8 +225,7 @@ def test_help_and_version_load_nothing_heavy():
         "except SystemExit: pass\n"
         "print(json.dumps([m for m in ('torch', 'numpy', 'cv2', 'numba', 'scipy') if m in sys.modules]))"
     )
-    start = time.perf_counter()
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    words = [sys.executable, "-c", code]
+    out = subprocess.run(words, capture_output=True, text=True, check=True, timeout=300).stdout  # or it hangs
     assert json.loads(out.splitlines()[-1]) == []
     assert "usage: patchbatch-flow" in out
-    assert time.perf_counter() - start < 30  # a hang, not a speed

@@ -1,4 +1,4 @@
-"""The fused kernel in Triton: multiply a tile and reduce it in registers, both ways. See `kernels`.
+"""The fused kernel in Triton: multiply a tile and reduce it in registers, both ways. See `cuda`.
 
 A program has some rows of the product and a strip of its columns, which it walks tile by tile. Keys are
 64-bit: the bits of d^2 / 2, which order as the numbers do since they are not negative, above the slot, so

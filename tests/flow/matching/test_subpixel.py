@@ -27,7 +27,6 @@ def test_quadratic_costs_give_the_exact_place(shift):
     np.testing.assert_allclose(refined, points + np.array(shift), atol=1e-5)
 
 
-@pytest.mark.xfail(reason="whole pixels are int32, and with float32 offsets numpy makes float64 of them")
 def test_the_refined_places_are_float32_as_documented():
     d, points = coordinates(4, 5), np.array([[2, 2]])
     assert refine_subpixel(d, d, points, points).dtype == np.float32

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from patchbatch.data.files import FilePath, atomic_path
@@ -108,3 +109,28 @@ def require_matplotlib(option: str) -> None:
         there = False
     if not there:
         raise PatchBatchError(f"{option} needs matplotlib: pip install 'patchbatch[plots]', or leave it out")
+
+
+def check_plot(option: str, path: FilePath | None) -> None:
+    """Refuse, before the work, a picture that matplotlib could not write after it.
+
+    Parameters
+    ----------
+    option
+        That asks for the picture, such as "--plot".
+    path
+        Its file; None: no picture is wanted.
+
+    Raises
+    ------
+    PatchBatchError
+        If matplotlib is missing, or knows no format of that suffix.
+    """
+    if path is None:
+        return
+    require_matplotlib(option)
+    from matplotlib.backend_bases import FigureCanvasBase  # noqa: PLC0415 (an optional dependency)
+
+    known = FigureCanvasBase.get_supported_filetypes()
+    if Path(path).suffix.lower().removeprefix(".") not in known:
+        raise PatchBatchError(f"{path} has no suffix that pictures can be written in; use .png, .svg or .pdf")

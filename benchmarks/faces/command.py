@@ -26,15 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Verify, print the table and write the files."""
+    from benchmarks.report import check_plot, write_json  # noqa: PLC0415 (only to run)
+
     check_folders(arguments.json, arguments.plot)
+    check_plot("--plot", arguments.plot)
     if not Path(arguments.root).is_dir():
         raise PatchBatchError(f"{arguments.root} does not exist; give the folder of LFW's lists")
     # Imported after what can be said without: torch takes seconds.
     from benchmarks.faces import study  # noqa: PLC0415
-    from benchmarks.report import write_json  # noqa: PLC0415
 
-    if arguments.plot is not None:
-        study.check_plot(arguments.plot)
     outcomes = study.run(arguments.root, arguments.images)
     report = study.make_report(outcomes)
     print(study.format_table(report["rows"]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.environment import describe_environment
 from benchmarks.faces.hog import HogSettings, hog
-from benchmarks.report import markdown, number
+from benchmarks.report import check_plot, markdown, number
 from patchbatch.data.files import FilePath, atomic_path
 from patchbatch.errors import PatchBatchError
 from patchbatch.transfer.joint_bayesian.model import JointBayesian
@@ -97,32 +96,15 @@ def _cells(row: dict[str, Any], names: Sequence[str]) -> list[str]:
     return [*labels, accuracy, *(number(row[name], 1) for name in names)]
 
 
-def check_plot(path: FilePath) -> None:
-    """Refuse, before the work, a picture that cannot be drawn after it.
-
-    Raises
-    ------
-    PatchBatchError
-        matplotlib is not installed, or it knows no format of that suffix.
-    """
-    try:
-        from matplotlib.backend_bases import FigureCanvasBase  # noqa: PLC0415 (an optional dependency)
-    except ImportError:
-        raise PatchBatchError("--plot needs matplotlib: pip install 'patchbatch[plots]'") from None
-    known = sorted(FigureCanvasBase.get_supported_filetypes())
-    if Path(path).suffix.lower().removeprefix(".") not in known:
-        raise PatchBatchError(f"{path} has no suffix that pictures can be written in; use .png, .svg or .pdf")
-
-
 def plot_roc(outcomes: Sequence[Outcome], path: FilePath) -> None:
     """Draw the ROC curves of the rows tested on folds 1 to 5, FAR on a logarithmic axis.
 
     Raises
     ------
     PatchBatchError
-        As `check_plot`, or the file cannot be written.
+        If matplotlib is missing or knows no such format, or the file cannot be written.
     """
-    check_plot(path)
+    check_plot("--plot", path)
     from matplotlib.figure import Figure  # noqa: PLC0415 (an optional dependency)
 
     figure = Figure(figsize=(6.5, 5), layout="constrained")

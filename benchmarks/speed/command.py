@@ -57,12 +57,11 @@ def size(text: str) -> tuple[int, int]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Time the rows, print the table, write the file and the picture."""
-    from benchmarks.report import require_matplotlib, write_json  # noqa: PLC0415 (only to run)
+    from benchmarks.report import check_plot, write_json  # noqa: PLC0415 (only to run)
     from benchmarks.speed.settings import SpeedSettings  # noqa: PLC0415 (only to run)
 
     check_folders(arguments.json, arguments.plot)
-    if arguments.plot is not None:
-        require_matplotlib("--plot")
+    check_plot("--plot", arguments.plot)
     settings = SpeedSettings(
         tuple(arguments.only), tuple(arguments.model or [DEFAULT_MODEL]), tuple(arguments.size),
         arguments.repeats, arguments.limit * 1e12, arguments.device, arguments.plot is not None,

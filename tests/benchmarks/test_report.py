@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.report import markdown, number, plain, require_matplotlib, significant, write_json
+from benchmarks.report import check_plot, markdown, number, plain, require_matplotlib, significant, write_json
 from patchbatch.errors import PatchBatchError
 
 
@@ -42,3 +42,11 @@ def test_a_picture_needs_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(PatchBatchError, match="--figure needs matplotlib: pip install"):
         require_matplotlib("--figure")
+
+
+def test_a_picture_needs_a_suffix_that_can_be_written() -> None:
+    pytest.importorskip("matplotlib")
+    check_plot("--plot", None)
+    check_plot("--plot", "roc.SVG")
+    with pytest.raises(PatchBatchError, match=r"roc.txt has no suffix .* use .png, .svg or .pdf"):
+        check_plot("--plot", "roc.txt")

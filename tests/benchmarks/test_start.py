@@ -100,6 +100,8 @@ SAID_WITHOUT_TORCH = [
     ("ablation nowhere", "no folder nowhere"),
     ("training --repeats 0", "repeats is 0"),
     ("transfer --seeds 0", "seeds is 0"),
+    ("speed --plot p.txt", "use .png, .svg or .pdf"),
+    ("faces . --plot p.txt", "use .png, .svg or .pdf"),
     ("faces nowhere", "nowhere does not exist"),
 ]
 

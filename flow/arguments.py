@@ -149,7 +149,7 @@ def _named(
     group: argparse._ActionsContainer, option: str, table: Table[Any], what: str, default: str | None = None
 ) -> None:
     group.add_argument(
-        option, choices=list(table), default=default, metavar="NAME", help=f"{what}; {table.kind}s below"
+        option, choices=list(table), default=default, metavar="NAME", help=f"{what}; {table.kinds} below"
     )
 
 

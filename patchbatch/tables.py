@@ -65,6 +65,11 @@ class Table(Mapping[str, E], Generic[E]):
         self.kind = kind
         self._entries = {entry.name: entry for entry in entries}
 
+    @property
+    def kinds(self) -> str:
+        """What several entries are called."""
+        return self.kind + ("es" if self.kind.endswith("s") else "s")
+
     def __getitem__(self, name: str) -> E:
         """Return the entry of a name.
 
@@ -90,13 +95,7 @@ class Table(Mapping[str, E], Generic[E]):
         """Return a heading and a line for every entry, for the end of a help text."""
         width = max(map(len, self._entries))
         lines = [f"  {entry.name:<{width}}  {entry.help}" for entry in self._entries.values()]
-        return "\n".join([f"{self.kind}s:", *lines])
-
-    def markdown(self) -> str:
-        """Return the table for the docs."""
-        lines = [f"| {self.kind} | |", "| --- | --- |"]
-        lines += [f"| `{entry.name}` | {entry.help} |" for entry in self._entries.values()]
-        return "\n".join(lines)
+        return "\n".join([f"{self.kinds}:", *lines])
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

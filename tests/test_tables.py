@@ -33,11 +33,12 @@ def test_entries_are_found_by_name_in_their_order():
     assert TABLE["exact"].load_settings() is Entry
 
 
-def test_help_and_docs_show_every_entry():
-    assert TABLE.help() == "exact: all pairs; patchmatch: random search"
-    assert TABLE.markdown().splitlines() == [
-        "| matcher | |", "| --- | --- |", "| `exact` | all pairs |", "| `patchmatch` | random search |",
-    ]  # fmt: skip
+def test_help_has_a_line_for_every_entry():
+    assert TABLE.help().splitlines() == [
+        "matchers:",
+        "  exact       all pairs",
+        "  patchmatch  random search",
+    ]
 
 
 def test_an_unknown_name_is_told_the_nearest_and_all():

@@ -15,6 +15,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.environment import describe_environment
+from benchmarks.report import markdown
 from patchbatch.descriptors.network.config import PatchNetConfig
 from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.descriptors.train.batch import BatchLoss
@@ -109,11 +110,12 @@ def run(photos: Sequence[Path], settings: AblationSettings) -> dict[str, Any]:
 
 def format_table(rows: Sequence[dict[str, Any]]) -> str:
     """Return the rows as a Markdown table, mean ± standard deviation."""
-    lines = [f"| loss | normalisation | {' | '.join(FIGURES)} |", "| --- | --- |" + " ---: |" * len(FIGURES)]
-    for row in rows:
-        cells = [f"{row[name]['mean']:.1f} ± {row[name]['deviation']:.1f}" for name in FIGURES]
-        lines.append(f"| {row['loss']} | {row['normalization']} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    cells = [
+        [row["loss"], row["normalization"]]
+        + [f"{row[name]['mean']:.1f} ± {row[name]['deviation']:.1f}" for name in FIGURES]
+        for row in rows
+    ]
+    return markdown(["loss", "normalisation", *FIGURES], cells, labels=2)
 
 
 def _summary(runs: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from flow.matching.patch_match import KITTI, SINTEL
-from flow.matching.settings import MatchingSettings, PatchMatchMatcherSettings
+from flow.matching.search_settings import PatchMatchMatcherSettings
+from flow.matching.settings import MatchingSettings
 
 
 def paper_patchmatch(dataset: str) -> MatchingSettings:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flow.matching.settings import ExactMatcherSettings, MatchingSettings
+from flow.matching.search_settings import ExactMatcherSettings
+from flow.matching.settings import MatchingSettings
 from patchbatch.tables import Entry, Table
 
 WINDOW_PX = 256  # the fastest pixel of the KITTI pairs moves 245 px

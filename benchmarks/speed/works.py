@@ -16,7 +16,8 @@ from flow.cost import product_flop
 from flow.interpolation.stage import interpolate
 from flow.matching.exact.search import nearest_neighbours
 from flow.matching.matches import Matches
-from flow.matching.settings import ExactMatcherSettings, MatchingSettings
+from flow.matching.search_settings import ExactMatcherSettings
+from flow.matching.settings import MatchingSettings
 from flow.matching.stage import match
 from flow.matching.table import MATCHERS
 from flow.pipeline import estimate_flow, pyramid_levels

@@ -14,8 +14,8 @@ from scipy import ndimage
 from flow.interpolation.settings import ROBUST_PRESETS, InterpolationSettings
 from flow.interpolation.table import ESTIMATORS
 from flow.matching.matches import Matches
+from flow.matching.search_settings import CoarseToFineSettings
 from flow.matching.seeds import seed_grid
-from flow.matching.settings import CoarseToFineSettings
 from flow.refinement.settings import PRESETS as EPICFLOW_REFINEMENT
 from flow.refinement.settings import RefinementSettings
 from flow.refinement.table import REFINEMENTS

@@ -11,8 +11,8 @@ import torch
 
 from flow.matching.exact.search import NearestNeighbours, check_pair
 from flow.matching.patch_match import random_displacements, start_matches
+from flow.matching.search_settings import JumpFloodingSettings
 from flow.matching.seeds import EIGHT_NEIGHBOURS
-from flow.matching.settings import JumpFloodingSettings
 
 GATHERED_AT_ONCE = 1 << 22  # numbers of descriptors: 16 MB in float32, a few of which live at once
 

@@ -12,12 +12,12 @@ from flow.matching.costs import NOWHERE, candidate_costs
 from flow.matching.exact.search import NearestNeighbours, nearest_neighbours
 from flow.matching.jump_flood import jump_flooding
 from flow.matching.patch_match import patchmatch
-from flow.matching.seeds import DenseMatches, SeedField, neighbour_indices, seed_grid
-from flow.matching.settings import (
+from flow.matching.search_settings import (
     ExactMatcherSettings,
     JumpFloodingMatcherSettings,
     PatchMatchMatcherSettings,
 )
+from flow.matching.seeds import DenseMatches, SeedField, neighbour_indices, seed_grid
 
 
 def match_exactly(

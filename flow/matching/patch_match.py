@@ -15,7 +15,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from flow.matching.exact.search import NearestNeighbours, check_pair
-from flow.matching.settings import PatchMatchSettings
+from flow.matching.search_settings import PatchMatchSettings
 from patchbatch.descriptors.half_precision import number, shared_array
 from patchbatch.errors import PatchBatchError
 

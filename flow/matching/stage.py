@@ -44,7 +44,7 @@ def match(
 
     Examples
     --------
-    >>> from flow.matching.settings import ExactMatcherSettings
+    >>> from flow.matching.search_settings import ExactMatcherSettings
     >>> d = torch.eye(12).reshape(3, 4, 12)
     >>> settings = MatchingSettings("exact", ExactMatcherSettings(step=1), smallest_island=1)
     >>> match(d, d, settings).vectors.max()

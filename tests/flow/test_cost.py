@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from flow.cost import Meter, product_flop
+from flow.matching.search_settings import ExactMatcherSettings, SemiGlobalSettings
 from flow.matching.seeds import seed_axis
-from flow.matching.settings import ExactMatcherSettings, MatchingSettings, SemiGlobalSettings
+from flow.matching.settings import MatchingSettings
 
 
 def test_stages_are_timed_in_order_and_summed(monkeypatch):

@@ -18,8 +18,8 @@ from flow.matching.exact import cuda
 from flow.matching.exact.running_best import search_in_torch
 from flow.matching.exact.sweep import search_on_cpu
 from flow.matching.exact.tiles import Rectangle
+from flow.matching.search_settings import ExactSettings
 from flow.matching.seeds import seed_axis
-from flow.matching.settings import ExactSettings
 from patchbatch.devices import resolve_precision
 from patchbatch.errors import PatchBatchError
 

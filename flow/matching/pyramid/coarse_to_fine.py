@@ -17,8 +17,8 @@ import torch
 from flow.matching.pyramid.candidates import vectors_nearby
 from flow.matching.pyramid.levels import Hypotheses, Level, agreed, check_pyramids, square
 from flow.matching.pyramid.top_level import search_everywhere
+from flow.matching.search_settings import CoarseToFineSettings
 from flow.matching.seeds import EIGHT_NEIGHBOURS, DenseMatches, SeedField, seed_grid
-from flow.matching.settings import CoarseToFineSettings
 from flow.matching.subpixel import subpixel_offsets
 
 

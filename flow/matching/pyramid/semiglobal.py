@@ -29,8 +29,8 @@ from flow.matching.pyramid.aggregation import (
 )
 from flow.matching.pyramid.levels import Hypotheses, Level, agreed, check_pyramids, square
 from flow.matching.pyramid.volume import MEDIAN, cost_volume, median_lowest_cost
+from flow.matching.search_settings import SemiGlobalSettings
 from flow.matching.seeds import DenseMatches, SeedField, neighbour_indices, seed_grid
-from flow.matching.settings import SemiGlobalSettings
 from flow.matching.subpixel import subpixel_offsets
 from patchbatch.errors import PatchBatchError
 

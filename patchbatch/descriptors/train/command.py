@@ -21,11 +21,13 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command line of the trainer."""
     parser = argparse.ArgumentParser(
         prog="python -m patchbatch.descriptors.train",
-        description="Train a patch descriptor on made scenes (textures from photographs) and on real pairs. "
+        description="Train a patch descriptor on made scenes (textures from photographs) and on real pairs.\n"
         "Under torchrun the processes share every batch.",
+        epilog=f"{NETWORKS.help()}\n\n{LOSSES.help()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--preset", default="compact", metavar="NAME", help=f"network: {NETWORKS.help()} (%(default)s)"
+        "--preset", default="compact", metavar="NAME", help="network to train, see below (%(default)s)"
     )
     parser.add_argument(
         "--output", type=Path, required=True, metavar="DIR", help="folder of the run; a run there goes on"
@@ -80,7 +82,7 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
 
 def _add_loss(group: argparse._ArgumentGroup) -> None:
     default = ObjectiveSettings()
-    group.add_argument("--loss", default=default.loss, metavar="NAME", help=f"{LOSSES.help()} (%(default)s)")
+    group.add_argument("--loss", default=default.loss, metavar="NAME", help="see below (%(default)s)")
     group.add_argument("--margin", type=float, metavar="M",
         help="non-matches beyond it are left alone (100; with unit length below 2, 1)")  # fmt: skip
     group.add_argument(

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.tables.command import PAGES
 from benchmarks.tables.settings import meanings
-from flow.matching.settings import ExactMatcherSettings, PatchMatchMatcherSettings
+from flow.matching.search_settings import ExactMatcherSettings, PatchMatchMatcherSettings
 from flow.settings import FlowSettings
 from patchbatch.models import MODELS
 

@@ -9,7 +9,7 @@ import torch
 from flow.matching.exact.search import nearest_neighbours
 from flow.matching.jump_flood import jump_flooding
 from flow.matching.patch_match import KITTI, SINTEL, patchmatch
-from flow.matching.settings import JumpFloodingSettings, PatchMatchSettings
+from flow.matching.search_settings import JumpFloodingSettings, PatchMatchSettings
 from patchbatch.errors import PatchBatchError
 
 

@@ -7,7 +7,7 @@ import torch
 from flow.matching.exact import cuda as kernels
 from flow.matching.exact import search as exact
 from flow.matching.exact.search import nearest_neighbours
-from flow.matching.settings import ExactSettings
+from flow.matching.search_settings import ExactSettings
 
 HAS_GPU = torch.cuda.is_available() and kernels.triton_is_there()
 needs_gpu = pytest.mark.skipif(not HAS_GPU, reason="needs a CUDA device and Triton")

@@ -10,8 +10,8 @@ import torch
 from flow.matching.exact import running_best, sweep
 from flow.matching.exact import search as exact
 from flow.matching.exact.search import nearest_neighbours
+from flow.matching.search_settings import ExactSettings
 from flow.matching.seeds import seed_grid
-from flow.matching.settings import ExactSettings
 from patchbatch.errors import PatchBatchError
 
 
@@ -190,7 +190,7 @@ def test_a_precision_that_is_not_known_is_refused():
 PEAK_MEMORY = """
 import resource, torch
 from flow.matching.exact.search import nearest_neighbours
-from flow.matching.settings import ExactSettings
+from flow.matching.search_settings import ExactSettings
 def peak_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 small = torch.randn(40, 40, 32).bfloat16()

@@ -12,8 +12,9 @@ from made_descriptors import histograms, pyramid, texture
 from flow.matching.costs import NOWHERE, candidate_costs, gathered_costs, keep_distinct, leave_out_repeats
 from flow.matching.pyramid.belief_propagation import agreed_beliefs
 from flow.matching.pyramid.coarse_to_fine import match_pyramids
+from flow.matching.search_settings import CoarseToFineSettings, ExactMatcherSettings, ExactSettings
 from flow.matching.seeds import seed_grid
-from flow.matching.settings import CoarseToFineSettings, ExactMatcherSettings, ExactSettings, MatchingSettings
+from flow.matching.settings import MatchingSettings
 from flow.matching.stage import match
 from patchbatch.errors import PatchBatchError
 

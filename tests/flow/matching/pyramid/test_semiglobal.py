@@ -19,7 +19,8 @@ from flow.matching.pyramid.aggregation import (
 )
 from flow.matching.pyramid.semiglobal import match_semiglobal
 from flow.matching.pyramid.volume import MEDIAN, cost_volume, median_lowest_cost
-from flow.matching.settings import MatchingSettings, SemiGlobalSettings
+from flow.matching.search_settings import SemiGlobalSettings
+from flow.matching.settings import MatchingSettings
 from flow.matching.stage import match
 from patchbatch.errors import PatchBatchError
 

@@ -38,7 +38,7 @@ def test_every_setting_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_a_base_explains_is_not_lost_to_see_there() -> None:
     for kind in (ExactMatcherSettings, PatchMatchMatcherSettings):
         assert not any(text.startswith("See `") for text in meanings(kind).values())
-    assert "grid" in meanings(ExactMatcherSettings)["step"]
+    assert "seeds" in meanings(ExactMatcherSettings)["step"]
 
 
 def test_models_come_with_their_figures(capsys: pytest.CaptureFixture[str]) -> None:

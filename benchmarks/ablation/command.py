@@ -44,8 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     from benchmarks import report as table  # noqa: PLC0415
     from benchmarks.ablation import study as ablation  # noqa: PLC0415
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")  # a line a run, on stderr
-    logging.getLogger("patchbatch").setLevel(logging.WARNING)  # and not what each trainer says
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("benchmarks").setLevel(logging.INFO)  # a line a run, and not what each trainer says
     settings = ablation.AblationSettings(
         steps=arguments.steps, seeds=arguments.seeds, scenes=arguments.scenes, margin=arguments.margin,
         balance=arguments.balance,

@@ -14,9 +14,8 @@ from patchbatch.data.formats import write_flow
 from patchbatch.data.images import write_image
 
 HEAVY = ("torch", "numpy", "cv2", "scipy", "numba", "matplotlib")
-HELP_SECONDS = 0.3  # of processor time; twice what an idle machine takes
 PROGRAM = """\
-import sys, time
+import sys
 from benchmarks.__main__ import main
 try:
     status = main({words!r})
@@ -24,26 +23,21 @@ except SystemExit as end:
     status = end.code
 print("status:", status)
 print("loaded:", [name for name in {heavy!r} if name in sys.modules])
-print("seconds:", time.process_time())
 """
 
 
-def start(
-    words: list[str], heavy: tuple[str, ...], folder: Path | None = None
-) -> tuple[int, str, float, str]:
-    """Run a command line; return its status, what of the heavy was loaded, processor time and stderr."""
+def start(words: list[str], heavy: tuple[str, ...], folder: Path | None = None) -> tuple[int, str, str]:
+    """Run a command line; return its status, what of the heavy was loaded, and stderr."""
     program = PROGRAM.format(words=words, heavy=heavy)
     command = [sys.executable, "-c", program]
     result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
-    status, loaded, seconds = (line.partition(": ")[2] for line in result.stdout.splitlines()[-3:])
-    return int(status), loaded, float(seconds), result.stderr
+    status, loaded = (line.partition(": ")[2] for line in result.stdout.splitlines()[-2:])
+    return int(status), loaded, result.stderr
 
 
 @pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)], ids="".join)
-def test_help_is_quick(words: list[str]) -> None:
-    runs = [start([*words, "--help"], HEAVY) for _ in range(2)]  # the better one: the machine may be busy
-    assert [(status, loaded) for status, loaded, _, _ in runs] == [(0, "[]")] * 2
-    assert min(seconds for _, _, seconds, _ in runs) < HELP_SECONDS
+def test_help_imports_nothing_heavy(words: list[str]) -> None:
+    assert start([*words, "--help"], HEAVY)[:2] == (0, "[]")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +102,7 @@ SAID_WITHOUT_TORCH = [
 
 @pytest.mark.parametrize(("words", "message"), SAID_WITHOUT_TORCH)
 def test_mistakes_are_said_before_torch_is_imported(words: str, message: str, data: Path) -> None:
-    status, loaded, _, said = start(words.split(), ("torch",), data)
+    status, loaded, said = start(words.split(), ("torch",), data)
     assert (status, loaded) == (1, "[]")
     assert said.startswith("error: ") and message in said and said.count("\n") == 1
 

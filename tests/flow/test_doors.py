@@ -84,14 +84,14 @@ def test_a_module_and_its_factory_give_the_same_flow(frames, scene):
     torch.manual_seed(3)
     torch.nn.init.normal_(module[1].weight)
     module.patch_size = 9
-    (frames / "mine.py").write_text(
+    (frames / "patches_of_nine.py").write_text(
         "import torch\n\ndef make():\n"
         "    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(81, 16, bias=False))\n"
         "    torch.manual_seed(3)\n    torch.nn.init.normal_(net[1].weight)\n    net.patch_size = 9\n"
         "    return net.requires_grad_(False)\n"
     )
     write_flow("direct.npz", estimate_flow("a.png", "b.png", module).flow)
-    np.testing.assert_array_equal(flow_of("--model", "mine:make"), read_flow("direct.npz")[0])
+    np.testing.assert_array_equal(flow_of("--model", "patches_of_nine:make"), read_flow("direct.npz")[0])
 
 
 @pytest.mark.parametrize("matcher", list(MATCHERS))

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from flow.matching.confidence import match_confidence
-from flow.matching.pyramid.coarse_to_fine import DenseMatches
-from flow.matching.seeds import SeedField, seed_grid
-from flow.matching.stage import MatchingSettings, judge
+from flow.matching.search_settings import ExactSettings
+from flow.matching.seeds import DenseMatches, SeedField, seed_grid
+from flow.matching.settings import MatchingSettings
+from flow.matching.stage import judge
 from patchbatch.errors import PatchBatchError
 
 SIZE = 10
@@ -52,8 +53,8 @@ def test_an_island_needs_no_more_than_a_tenth_of_the_seeds(smallest, dropped):
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"method": "near"}, "method is 'near'"),
-        ({"exact_step": 0}, "exact_step is 0"),
+        ({"method": "near"}, "unknown matcher 'near'"),
+        ({"search": ExactSettings()}, "search holds ExactSettings, but coarse-to-fine takes"),
         ({"check_threshold": float("nan")}, "check_threshold is nan"),
         ({"smallest_island": -1}, "smallest_island is -1"),
     ],

@@ -42,7 +42,14 @@ def flow_of(*words):
     return read_flow("out.npz")[0]
 
 
-@pytest.mark.parametrize("name", ["dense_sift", "root_sift", "tfeat", "hardnet"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dense_sift",
+        "root_sift",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("tfeat", "hardnet")),
+    ],
+)
 def test_descriptors_of_the_examples_give_a_whole_flow(name, scene, monkeypatch, request):
     if name == "tfeat":
         weights = request.getfixturevalue("real_data") / "tfeat" / "tfeat-liberty.safetensors"

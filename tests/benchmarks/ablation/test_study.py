@@ -23,6 +23,7 @@ def photos(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_every_variant_is_trained_and_reported(photos, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(ablation, "HELD_OUT_SCENES", 2)
     monkeypatch.setattr(ablation, "CHANNELS", (2, 2, 2, 2, 8))

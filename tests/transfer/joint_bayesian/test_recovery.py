@@ -88,6 +88,7 @@ def plain_model(X, labels):
     return JointBayesian.from_covariances(X.mean(0), np.cov(means.T, bias=True), rest.T @ rest / len(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["2", "1 to 15"])
 def test_em_recovers_known_covariances_in_one_draw(name):
     em, closed, _, shortcut, plain, truth = recover(name, 0)
@@ -249,17 +250,20 @@ def test_equal_error_rates(verification, name, at_two, at_five):
     assert verification[name, 5][0] == pytest.approx(at_five, abs=0.012)
 
 
+@pytest.mark.slow
 def test_the_better_an_estimate_the_lower_its_error_rate(verification):
     rates = [verification[name, 2][0] for name in ("truth", "em", "cov of means", "shortcut")]
     assert (np.diff(rates) > (0.005, 0.01, 0.02)).all()
 
 
+@pytest.mark.slow
 def test_cosine_is_behind_the_truth(verification):
     """By how much depends on the axes of the covariances, unlike for the models."""
     for m in (2, 5):
         assert verification["cosine", m][0] > verification["truth", m][0] + 0.02
 
 
+@pytest.mark.slow
 def test_models_agree_for_large_classes_and_only_em_is_calibrated_for_small_ones(verification):
     rates = [verification[name, 20][0] for name in ("truth", "em", "shortcut", "cov of means")]
     assert max(rates) - min(rates) < 0.005

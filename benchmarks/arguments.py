@@ -127,17 +127,31 @@ def not_negative(text: str) -> int:
     return number
 
 
-def check_folders(*files: str | None) -> None:
-    """Refuse before the run, which may take hours, files that could not be written after it.
+def check_outputs(json: str | None, picture: str | None = None, root: str | None = None) -> None:
+    """Refuse before the run, which may take hours, files that could not be written after it, or should not.
+
+    Parameters
+    ----------
+    json, picture
+        Of --json and of the option that draws; None where they are not asked for.
+    root
+        The folder of the data sets, whose pictures are not to be drawn over.
 
     Raises
     ------
     PatchBatchError
-        If the folder of one of them is missing.
+        If a folder is missing, the report is not to be a `.json`, or the picture is one of the data.
     """
-    for file in files:
+    for file in (json, picture):
         if file is not None and not Path(file).absolute().parent.is_dir():
             raise PatchBatchError(f"no folder for {file}: make it first")
+        if file is not None and Path(file).is_dir():
+            raise PatchBatchError(f"{file} is a folder; give a file name")
+    if json is not None and Path(json).suffix.lower() != ".json":
+        raise PatchBatchError(f"{json}: the report is a .json; give it that suffix")
+    drawn_over = picture is not None and root is not None and Path(picture).exists()
+    if drawn_over and Path(str(root)).resolve() in Path(str(picture)).resolve().parents:
+        raise PatchBatchError(f"{picture} would be drawn over a file of {root}; choose another name")
 
 
 def check_picture(option: str, file: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from flow.presets import PRESETS
 from flow.refinement.table import REFINEMENTS
 from patchbatch import __version__
 from patchbatch.models import DEFAULT_MODEL, MODELS
-from patchbatch.tables import Table
+from patchbatch.tables import Table, unknown
 
 DESCRIPTION = "Estimate the motion from IMG1 to IMG2 with learned patch descriptors."
 EXAMPLES = """\
@@ -149,8 +150,19 @@ def _named(
     group: argparse._ActionsContainer, option: str, table: Table[Any], what: str, default: str | None = None
 ) -> None:
     group.add_argument(
-        option, choices=list(table), default=default, metavar="NAME", help=f"{what}; {table.kinds} below"
+        option,
+        type=partial(_known, table),
+        default=default,
+        metavar="NAME",
+        help=f"{what}; {table.kinds} below",
     )
+
+
+def _known(table: Table[Any], name: str) -> str:
+    """Return a name of a table; argparse shows what is said of another one."""
+    if name not in table:
+        raise argparse.ArgumentTypeError(unknown(table.kind, name, table))
+    return name
 
 
 def check_usage(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:

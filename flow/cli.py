@@ -84,7 +84,8 @@ def _run(arguments: argparse.Namespace, settings: FlowSettings) -> None:
         written.append(outputs.write_error_map(arguments.demo / "error.png", result, truth))
     if not arguments.quiet:
         print("\n".join(f"wrote {path}" for path in written))
-        if outputs.shows_confidence(arguments) and not result.calibrated:
+        from_matches = arguments.initial_flow is None
+        if from_matches and outputs.shows_confidence(arguments) and not result.calibrated:
             print(_uncalibrated(arguments, settings), file=sys.stderr)
     if truth:
         print(outputs.score_line(result, truth, arguments.gt))
@@ -98,11 +99,13 @@ def _check_inputs(arguments: argparse.Namespace) -> None:
     """Refuse files that are missing or empty, before anything slow is imported."""
     network = arguments.edges is not None and str(arguments.edges) == "network"
     for path in (
-        *arguments.images, arguments.gt, arguments.matches_in, arguments.initial_flow, arguments.edge_network,
+        *arguments.images, arguments.gt, arguments.initial_flow, arguments.edge_network,
         None if network else arguments.edges,
     ):  # fmt: skip
         if path is not None:
             peek(path, 1)
+    if arguments.matches_in is not None:
+        peek(arguments.matches_in, 1, may_be_empty=True)
     if arguments.matches_in is None and arguments.initial_flow is None:
         check_model(arguments.model)
 

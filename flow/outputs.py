@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
     from flow.pipeline import Field, FlowResult
 
+# What `save_stages` may write.
+STAGE_FILES = (
+    "1-descriptors.npy", "1-descriptors.png", "2-matches.txt", "2-matches.png", "3-initial.flo",
+    "3-initial.png", "3-interpolated.flo", "3-interpolated.png", "4-refined.flo", "4-refined.png",
+    "confidence.pfm", "confidence.png",
+)  # fmt: skip
 PICTURES = (".png", ".jpg", ".jpeg", ".ppm", ".tif", ".tiff", ".bmp")
 
 
@@ -36,12 +42,25 @@ def check_outputs(arguments: argparse.Namespace) -> None:
         When a folder does not exist, a suffix is not understood, or an output would overwrite an input or
         another output.
     """
-    for path, option, suffixes in _wanted(arguments):
-        _check(path, suffixes, option, arguments.demo)
-    folder = arguments.save_stages
-    if folder is not None and (folder.exists() and not folder.is_dir()):
-        raise PatchBatchError(f"{folder} is a file; give --save-stages a folder")
-    _check_overwriting(arguments)
+    try:
+        for option, folder in (("--save-stages", arguments.save_stages), ("--demo", arguments.demo)):
+            if folder is not None and folder.exists() and not folder.is_dir():
+                raise PatchBatchError(f"{folder} is a file; give {option} a folder")
+        for path, option, suffixes in _wanted(arguments):
+            _check(path, suffixes, option, arguments.demo)
+        if arguments.demo is not None:
+            _check_demo(arguments.demo)
+        _check_overwriting(arguments)
+    except OSError as error:  # such as a name that is too long
+        raise PatchBatchError(f"{error.filename} is no usable name ({error.strerror})") from error
+
+
+def _check_demo(folder: Path) -> None:
+    """Refuse a folder with files of those names that no demonstration made."""
+    *frames, truth = demo_frames(folder)
+    there = next((frame for frame in frames if frame.exists()), None)
+    if there is not None and not truth.exists():
+        raise PatchBatchError(f"--demo would overwrite {there}, which is not its own; choose another folder")
 
 
 def _wanted(arguments: argparse.Namespace) -> list[tuple[Path, str, tuple[str, ...] | None]]:
@@ -55,6 +74,16 @@ def _wanted(arguments: argparse.Namespace) -> list[tuple[Path, str, tuple[str, .
     return [*flows, *((path, option, suffixes) for path, option, suffixes in single if path is not None)]
 
 
+def _made_beside(arguments: argparse.Namespace) -> list[tuple[str, Path]]:
+    """List the files that options with a folder write, with their option."""
+    files = []
+    if arguments.save_stages is not None:
+        files += [("--save-stages", arguments.save_stages / name) for name in STAGE_FILES]
+    if arguments.demo is not None:
+        files.append(("--demo", arguments.demo / "error.png"))
+    return files
+
+
 def _check_overwriting(arguments: argparse.Namespace) -> None:
     reads = [
         *(("IMG", image) for image in arguments.images), ("--gt", arguments.gt), ("--edges", arguments.edges),
@@ -62,7 +91,8 @@ def _check_overwriting(arguments: argparse.Namespace) -> None:
         ("--settings", arguments.settings), ("--model", arguments.model),
         ("--edge-network", arguments.edge_network),
     ]  # fmt: skip
-    check_overwriting(reads, [(option, path) for path, option, _ in _wanted(arguments)])
+    named = [(option, path) for path, option, _ in _wanted(arguments)]
+    check_overwriting(reads, [*named, *_made_beside(arguments)])
 
 
 def _check(path: Path, suffixes: tuple[str, ...] | None, option: str, made: Path | None) -> None:

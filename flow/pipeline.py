@@ -35,9 +35,11 @@ from flow.matching.table import MATCHERS
 from flow.refinement.stage import refine
 from flow.settings import FlowSettings, flow_settings, with_methods
 from patchbatch.data.images import to_grey
+from patchbatch.descriptors.checked import as_descriptor, described_pyramid
+from patchbatch.descriptors.network.trunk import PatchTrunk
 from patchbatch.descriptors.protocol import Descriptor
 from patchbatch.errors import PatchBatchError
-from patchbatch.models import load_descriptor
+from patchbatch.models import MODELS, load_descriptor
 
 log = logging.getLogger(__name__)
 
@@ -206,8 +208,6 @@ def _descriptor(model: Any, device: str) -> Descriptor:
     """Return what a caller handed in as a descriptor; names are loaded."""
     if isinstance(model, str | PathLike):
         return load_descriptor(model, device)
-    from patchbatch.descriptors.adapters import as_descriptor  # noqa: PLC0415 - seldom needed
-
     parameters = model.parameters() if isinstance(model, torch.nn.Module) else iter(())
     on = next((one.device for one in parameters), "cpu")
     return as_descriptor(model, type(model).__name__, on)
@@ -237,15 +237,16 @@ def _find_matches(
     settings: MatchingSettings, meter: Meter,
 ) -> _Found:  # fmt: skip
     """Describe both images and match them; the descriptors of the second image end here."""
-    levels = pyramid_levels(first.shape[:2]) if MATCHERS[settings.method].pyramid else 1
-    fitted = settings.confidence or FITTED.get((descriptor.name, settings.method))
+    matcher = MATCHERS[settings.method]
+    levels = max(pyramid_levels(first.shape[:2]), matcher.least_levels) if matcher.pyramid else 1
+    fitted = settings.confidence or FITTED.get((_known_name(descriptor), settings.method))
     log.info(
         "describing by %s: %d numbers a pixel, %d px to each side, %d levels, on %s",
         descriptor.name, descriptor.dimension, descriptor.reach, levels, descriptor.device,
     )  # fmt: skip
     with meter.stage("describe") as cost:
         pyramid1, pyramid2 = (
-            descriptor.describe_pyramid(to_grey(image), levels, precision) for image in (first, second)
+            described_pyramid(descriptor, to_grey(image), levels, precision) for image in (first, second)
         )
         one = descriptor.flop((first.shape[0], first.shape[1]), levels)
         cost.gflop = None if one is None else 2 * one / 1e9
@@ -256,6 +257,16 @@ def _find_matches(
         cost.gflop = None if products is None else products / 1e9
     log.info("%d matches are believed", len(matches))
     return _Found(matches, fitted is not None, pyramid1[0])
+
+
+def _known_name(descriptor: Descriptor) -> str:
+    """Return the name by which a descriptor's fitted confidence is found; empty for one that borrows a name.
+
+    Names of models that come as weights stand for those weights alone.
+    """
+    name = descriptor.name
+    borrowed = name in MODELS and not MODELS[name].target and not isinstance(descriptor, PatchTrunk)
+    return "" if borrowed else name
 
 
 def pyramid_levels(shape: tuple[int, ...]) -> int:

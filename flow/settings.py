@@ -116,9 +116,9 @@ def read_settings(path: FilePath, preset: str = "default") -> FlowSettings:
         name, with the range and the nearest right name.
     """
     try:
-        table = tomllib.loads(read_bytes(path).decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PatchBatchError(f"{path} is not a TOML file: {error}") from error
+        table = tomllib.loads(read_bytes(path).decode("utf-8-sig"))  # editors may put a mark first
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise PatchBatchError(f"{path} is not a TOML file in UTF-8: {error}") from error
     try:
         return FlowSettings.from_table(table, _base_for(table, preset))
     except PatchBatchError as error:

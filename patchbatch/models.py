@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from patchbatch.errors import PatchBatchError
-from patchbatch.tables import Entry, Table, load_object
+from patchbatch.tables import Entry, Table, in_one_line, load_object, unknown
 
 if TYPE_CHECKING:
     from patchbatch.descriptors.patch_net import PatchNet
@@ -102,7 +102,7 @@ def load_descriptor(spec: str | os.PathLike[str] = DEFAULT_MODEL, device: str = 
     text = os.fspath(spec)
     shipped = MODELS[text].target if text in MODELS else ""
     if shipped or is_factory(text):
-        from patchbatch.descriptors.adapters import as_descriptor  # noqa: PLC0415 - see load_model
+        from patchbatch.descriptors.checked import as_descriptor  # noqa: PLC0415 - see load_model
         from patchbatch.devices import resolve_device  # noqa: PLC0415
 
         resolved = resolve_device(device)
@@ -123,9 +123,8 @@ def _made_by(path: str) -> Any:
         return factory()
     except PatchBatchError:
         raise
-    except Exception as error:  # whatever a user's code raises
-        first = (str(error).splitlines() or [""])[0]
-        raise PatchBatchError(f"{path}() fails with {type(error).__name__}: {first}") from error
+    except (Exception, SystemExit) as error:  # whatever a user's code raises
+        raise PatchBatchError(f"{path}() fails with {in_one_line(error)}") from error
 
 
 def check_model(spec: str | os.PathLike[str]) -> None:
@@ -136,8 +135,11 @@ def check_model(spec: str | os.PathLike[str]) -> None:
     PatchBatchError
         As `weights_file`; a factory is believed until it is imported.
     """
-    if not is_factory(os.fspath(spec)):
-        weights_file(spec)
+    text = os.fspath(spec)
+    if not is_factory(text):
+        weights_file(text)
+    elif not all(text.partition(":")[::2]):
+        raise PatchBatchError(f"{text!r} does not name a factory; write package.module:name")
 
 
 def weights_file(name: str | os.PathLike[str]) -> Path:
@@ -153,7 +155,10 @@ def weights_file(name: str | os.PathLike[str]) -> Path:
         return MODELS[text].file
     if Path(text).is_file():
         return Path(text)
+    if Path(text).is_dir():
+        raise PatchBatchError(f"{text} is a folder; name the weights file in it")
+    if text.endswith(".safetensors"):
+        raise PatchBatchError(f"no weights file {text}; check the name")
     raise PatchBatchError(
-        f"unknown model {text!r}; shipped are {', '.join(MODELS)}; or give a weights file, or "
-        "package.module:factory"
+        unknown("model", text, MODELS) + "; or give a weights file, or package.module:factory"
     )

@@ -125,14 +125,17 @@ def load_object(path: str) -> Any:
     module_name, colon, attribute = path.partition(":")
     if not (colon and module_name and attribute):
         raise PatchBatchError(f"{path!r} does not name an object; write package.module:name")
+    if "/" in module_name or module_name.endswith(".py"):
+        stem = module_name.rsplit("/", 1)[-1].removesuffix(".py")
+        raise PatchBatchError(f"{path!r} names a file; write the module, {stem}:{attribute}, in its folder")
     here = os.getcwd()
     if here not in sys.path and "" not in sys.path:  # a console script does not look there
         sys.path.append(here)
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # whatever a user's module raises while it is imported
+    except (Exception, SystemExit) as error:  # whatever a user's module raises while it is imported
         raise PatchBatchError(
-            f"cannot import {module_name} ({type(error).__name__}: {_first_line(error)}); check {path!r}"
+            f"cannot import {module_name} ({in_one_line(error)}); check {path!r}"
         ) from error
     try:
         found: Any = module
@@ -143,5 +146,6 @@ def load_object(path: str) -> Any:
     return found
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0]
+def in_one_line(error: BaseException) -> str:
+    """Return an error in one line: its kind, and the first line of what it says."""
+    return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])

@@ -6,7 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from benchmarks.arguments import add_json, check_folders
+from benchmarks.arguments import add_json, check_outputs
 from patchbatch.errors import PatchBatchError
 
 DESCRIPTION = """\
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     PatchBatchError
         For folders without photographs and settings out of range.
     """
-    check_folders(arguments.json)
+    check_outputs(arguments.json)
     for folder in arguments.photos:
         if not Path(folder).is_dir():
             raise PatchBatchError(f"no folder {folder}: give folders of photographs")

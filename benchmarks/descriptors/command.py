@@ -11,7 +11,7 @@ from benchmarks.arguments import (
     add_json,
     add_limit,
     add_models,
-    check_folders,
+    check_outputs,
     check_picture,
     not_negative,
     positive,
@@ -113,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
     PatchBatchError
         For anything the user can mend.
     """
-    check_folders(arguments.json, arguments.figure)
+    check_outputs(arguments.json, arguments.figure, arguments.root)
     check_picture("--figure", arguments.figure)
     benchmark = benchmark_of(arguments)
     benchmark.check()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.arguments import AUTO, add_choice, add_json, add_preset, check_folders
+from benchmarks.arguments import AUTO, add_choice, add_json, add_preset, check_outputs
 from benchmarks.epic.table import EDGES, REFINEMENTS
 from flow.interpolation.table import ESTIMATORS
 
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from benchmarks.epic.settings import EpicBenchmark  # noqa: PLC0415 (only to run)
 
-    check_folders(arguments.json)
+    check_outputs(arguments.json)
     benchmark = EpicBenchmark(
         root=arguments.root,
         frames=arguments.frames,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.arguments import add_json, check_folders
+from benchmarks.arguments import add_json, check_outputs
 from patchbatch.errors import PatchBatchError
 
 DESCRIPTION = """\
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Verify, print the table and write the files."""
     from benchmarks.report import check_plot, write_json  # noqa: PLC0415 (only to run)
 
-    check_folders(arguments.json, arguments.plot)
+    check_outputs(arguments.json, arguments.plot, arguments.root)
     check_plot("--plot", arguments.plot)
     if not Path(arguments.root).is_dir():
         raise PatchBatchError(f"{arguments.root} does not exist; give the folder of LFW's lists")

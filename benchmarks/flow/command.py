@@ -12,7 +12,7 @@ from benchmarks.arguments import (
     add_models,
     add_preset,
     add_settings,
-    check_folders,
+    check_outputs,
     not_negative,
 )
 from benchmarks.flow.table import METHODS, OWN
@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     PatchBatchError
         For anything the user can mend.
     """
-    check_folders(arguments.json)
+    check_outputs(arguments.json)
     benchmark = benchmark_of(arguments)
     benchmark.check()
     # Imported after all that can be said without: torch takes seconds.

@@ -11,7 +11,7 @@ from benchmarks.arguments import (
     add_json,
     add_limit,
     add_model,
-    check_folders,
+    check_outputs,
     check_picture,
 )
 from benchmarks.matching.table import DEFAULT_METHODS, METHODS
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
     PatchBatchError
         For anything the user can mend.
     """
-    check_folders(arguments.json, arguments.reliability)
+    check_outputs(arguments.json, arguments.reliability, arguments.root)
     check_picture("--reliability", arguments.reliability)
     benchmark = benchmark_of(arguments)
     benchmark.check()

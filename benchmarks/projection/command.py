@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.arguments import add_json, add_limit, check_folders
+from benchmarks.arguments import add_json, add_limit, check_outputs
 from patchbatch.models import MODELS
 
 DEFAULT_MODELS = ("accurate", "fast")
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure, print the table and write the file."""
     from benchmarks.projection.settings import ProjectionStudy  # noqa: PLC0415 (slow to import)
 
-    check_folders(arguments.json)
+    check_outputs(arguments.json)
     benchmark = ProjectionStudy(
         arguments.root, arguments.train, tuple(arguments.model or DEFAULT_MODELS), tuple(arguments.numbers),
         arguments.region, arguments.points, arguments.limit,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.arguments import add_json, add_models, add_settings, check_folders
+from benchmarks.arguments import add_json, add_models, add_settings, check_outputs
 from benchmarks.speed.table import STAGES
 from patchbatch.models import DEFAULT_MODEL
 
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     from benchmarks.report import check_plot, write_json  # noqa: PLC0415 (only to run)
     from benchmarks.speed.settings import SpeedSettings  # noqa: PLC0415 (only to run)
 
-    check_folders(arguments.json, arguments.plot)
+    check_outputs(arguments.json, arguments.plot)
     check_plot("--plot", arguments.plot)
     settings = SpeedSettings(
         tuple(arguments.only), tuple(arguments.model or [DEFAULT_MODEL]), tuple(arguments.size),

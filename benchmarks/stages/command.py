@@ -12,7 +12,7 @@ from benchmarks.arguments import (
     add_json,
     add_model,
     add_settings,
-    check_folders,
+    check_outputs,
 )
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     PatchBatchError
         For anything the user can mend.
     """
-    check_folders(arguments.json)
+    check_outputs(arguments.json)
     benchmark = benchmark_of(arguments)
     benchmark.check()
     # Imported after all that can be said without: torch takes seconds.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.arguments import add_json, check_folders
+from benchmarks.arguments import add_json, check_outputs
 from patchbatch.descriptors.network.config import PRESETS
 from patchbatch.errors import PatchBatchError
 
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Time the presets, print the table and write the file."""
     if arguments.repeats < 1:
         raise PatchBatchError(f"repeats is {arguments.repeats}; give 1 or more")
-    check_folders(arguments.json)
+    check_outputs(arguments.json)
     # Imported after all that can be said without: torch takes seconds.
     from benchmarks.report import write_json  # noqa: PLC0415
     from benchmarks.training import speed  # noqa: PLC0415

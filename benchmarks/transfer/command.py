@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.arguments import add_json, check_folders
+from benchmarks.arguments import add_json, check_outputs
 from patchbatch.errors import PatchBatchError
 
 DESCRIPTION = """\
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     ):
         if value < 1:
             raise PatchBatchError(f"{name} is {value}; give 1 or more")
-    check_folders(arguments.json)
+    check_outputs(arguments.json)
     # Imported after all that can be said without: torch takes seconds.
     from benchmarks.report import write_json  # noqa: PLC0415
     from benchmarks.transfer import experiment  # noqa: PLC0415

@@ -20,9 +20,12 @@ class Matcher(Entry):
         `(H, W, D)` tensors, the full image first, each level half the size of the one before.
     pyramid
         Whether it wants halvings of the images too; otherwise the lists hold the full image alone.
+    least_levels
+        So many levels at least, whatever the size of the images.
     """
 
     pyramid: bool = True
+    least_levels: int = 1
 
 
 MATCHERS = Table(
@@ -39,6 +42,7 @@ MATCHERS = Table(
             "a cost volume smoothed in eight directions; three times the time, a little fewer errors",
             "flow.matching.pyramid.semiglobal:match_semiglobal",
             "flow.matching.search_settings:SemiGlobalSettings",
+            least_levels=3,  # the volume is that of a quarter of the size, or less
         ),
         Matcher(
             "exact",

@@ -41,10 +41,10 @@ class RefinementSettings(Settings):
     """
 
     outer_iterations: int = setting(5, least=0)
-    alpha: float = setting(1.0, least=0)
-    gamma: float = setting(0.71, least=0)
-    delta: float = setting(0.0, least=0)
-    sigma: float = setting(1.0, least=0, unit="px")
+    alpha: float = setting(1.0, least=0, most=1e6)
+    gamma: float = setting(0.71, least=0, most=1e6)
+    delta: float = setting(0.0, least=0, most=1e6)
+    sigma: float = setting(1.0, least=0, most=100, unit="px")
     sweeps: int = setting(30, least=0)
     omega: float = setting(1.9, above=0, below=2)
     data_trust: float = setting(0.0, least=0, most=1)

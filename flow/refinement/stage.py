@@ -76,6 +76,8 @@ def refine(
     trusted = np.ones(flow.shape[:2], np.float32) if confidence is None else confidence
     step = REFINEMENTS[settings.method].load()
     refined: NDArray[np.float32] = step(flow, image1, image2, trusted, settings)
+    if not np.isfinite(refined).all():
+        raise PatchBatchError("the refinement does not converge; choose smaller weights or omega")
     return refined
 
 

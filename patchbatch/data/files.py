@@ -18,7 +18,7 @@ MAX_SIDE = 99_999
 MAX_FILE_BYTES = 2**31 - 1
 
 
-def peek(path: FilePath, count: int) -> tuple[int, bytes]:
+def peek(path: FilePath, count: int, *, may_be_empty: bool = False) -> tuple[int, bytes]:
     """Return the size of a file and its first bytes, without reading the rest.
 
     Parameters
@@ -27,11 +27,13 @@ def peek(path: FilePath, count: int) -> tuple[int, bytes]:
         The file to look into.
     count
         How many bytes to read at most.
+    may_be_empty
+        Whether a file without a byte is no mistake.
 
     Returns
     -------
     tuple
-        The size in bytes, at least 1, and the first `count` bytes or fewer.
+        The size in bytes, and the first `count` bytes or fewer.
 
     Raises
     ------
@@ -50,7 +52,7 @@ def peek(path: FilePath, count: int) -> tuple[int, bytes]:
         raise PatchBatchError(f"{path} is a folder; name a file in it") from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         raise PatchBatchError(f"{path!s} cannot be read ({_reason(error)}); check the file") from error
-    if not size:
+    if not size and not may_be_empty:
         raise PatchBatchError(f"{path} is empty; write or copy it again")
     return size, head
 

@@ -16,7 +16,7 @@ from patchbatch.errors import PatchBatchError
 Points = NDArray[np.float32]
 
 # No picture reaches this far; float32 has no halves of a pixel left there.
-_BEYOND = 1e9
+BEYOND = 1e9
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 
 
@@ -48,7 +48,7 @@ def write_matches(
             f"matches are (N, 2), (N, 2), (N,), not {start.shape}, {end.shape}, {weight.shape}; match them"
         )
     table = np.column_stack([start, end, weight]).astype(np.float64)
-    if not (np.abs(table) < _BEYOND).all():  # false for NaN
+    if not (np.abs(table) < BEYOND).all():  # false for NaN
         raise PatchBatchError("matches hold NaN or numbers beyond 1e9; select the others")
     with atomic_path(path) as temporary:
         np.savetxt(temporary, table, fmt="%.9g")  # nine digits tell any two float32 apart
@@ -73,7 +73,8 @@ def read_matches(path: FilePath) -> tuple[Points, Points, NDArray[np.float32]]:
     PatchBatchError
         A line with fewer than four numbers, or with a score that is none; the line is named.
     """
-    lines = read_bytes(path).splitlines()
+    # No match is a list of matches too: what `write_matches` wrote of none is an empty file.
+    lines = read_bytes(path).splitlines() if peek(path, 1, may_be_empty=True)[0] else []
     rows = [_match(line, f"{path}, line {at}") for at, line in enumerate(lines, 1) if line.strip()]
     table = np.array(rows, np.float64).reshape(-1, 5).astype(np.float32)
     return table[:, :2].copy(), table[:, 2:4].copy(), table[:, 4].copy()
@@ -87,7 +88,7 @@ def _match(line: bytes, name: str) -> list[float]:
         raise PatchBatchError(f"{name}: not a number; write x1 y1 x2 y2 score") from None
     if len(numbers) < 4:
         raise PatchBatchError(f"{name}: {len(numbers)} numbers; write x1 y1 x2 y2 score")
-    if not all(abs(number) < _BEYOND for number in numbers):  # false for NaN
+    if not all(abs(number) < BEYOND for number in numbers):  # false for NaN
         raise PatchBatchError(f"{name}: a number is not finite or beyond 1e9; leave the match out")
     return [*numbers, 1.0] if len(numbers) == 4 else numbers
 

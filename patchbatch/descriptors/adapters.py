@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from patchbatch.descriptors.cost import pyramid_pixels
 from patchbatch.descriptors.description import halvings, pad_for_patches
-from patchbatch.descriptors.protocol import Descriptor
 from patchbatch.devices import resolve_precision
 from patchbatch.errors import PatchBatchError
+from patchbatch.tables import in_one_line
 
 # Patches cut at once: 512 of 32 px are 2 MB, and the first maps of a small network some 50 MB.
 PATCHES_AT_ONCE = 512
@@ -71,13 +71,18 @@ class DenseDescriptor:
         PatchBatchError
             When the function returns another shape.
         """
-        described = torch.as_tensor(self.function(image), device=self.device)
-        if described.shape != (*image.shape, self.dimension):
+        try:
+            numbers = torch.as_tensor(self.function(image), device=self.device)
+        except Exception as error:  # whatever a user's code raises or returns
             raise PatchBatchError(
-                f"{self.name} describes an image of {tuple(image.shape)} by {tuple(described.shape)}; it has "
+                f"{self.name} fails on an image {image.shape}: {in_one_line(error)}"
+            ) from error
+        if numbers.shape != (*image.shape, self.dimension):
+            raise PatchBatchError(
+                f"{self.name} describes an image of {tuple(image.shape)} by {tuple(numbers.shape)}; it has "
                 f"to be {(*image.shape, self.dimension)}"
             )
-        return described if described.is_floating_point() else described.float()
+        return numbers if numbers.is_floating_point() else numbers.float()
 
     @torch.inference_mode()
     def describe_pyramid(self, image: Image, levels: int, precision: str = "auto") -> list[Tensor]:
@@ -144,10 +149,10 @@ class PatchDescriptor:
     def describe(self, image: Image) -> Tensor:
         """Describe every pixel -> `(H, W, D)`."""
         height, width = image.shape
-        described = torch.empty(height * width, self.dimension, device=self.device)
+        numbers = torch.empty(height * width, self.dimension, device=self.device)
         for block, patches in _blocks(_windows(image, self.patch_size)):
-            described[block] = self._of(patches)
-        return described.view(height, width, -1)
+            numbers[block] = self._of(patches)
+        return numbers.view(height, width, -1)
 
     def describe_pyramid(self, image: Image, levels: int, precision: str = "auto") -> list[Tensor]:
         """Describe an image and its halvings, see `Descriptor.describe_pyramid`; products are float32."""
@@ -170,25 +175,20 @@ class PatchDescriptor:
     def _of(self, patches: Tensor) -> Tensor:
         shape = tuple(patches.shape)
         try:
-            described = self.function(patches.to(self.device))
-        except (RuntimeError, TypeError, ValueError) as error:
-            first = (str(error).splitlines() or [""])[0]
-            raise PatchBatchError(f"{self.name} fails on patches of shape {shape}: {first}") from error
-        if not (isinstance(described, Tensor) and described.ndim == 2 and len(described) == len(patches)):
-            got = (
-                f"shape {tuple(described.shape)}"
-                if isinstance(described, Tensor)
-                else type(described).__name__
-            )
+            numbers = self.function(patches.to(self.device))
+        except Exception as error:  # whatever a user's code raises
+            raise PatchBatchError(f"{self.name} fails on patches {shape}: {in_one_line(error)}") from error
+        if not (isinstance(numbers, Tensor) and numbers.ndim == 2 and len(numbers) == len(patches)):
+            got = f"shape {tuple(numbers.shape)}" if isinstance(numbers, Tensor) else type(numbers).__name__
             raise PatchBatchError(
                 f"{self.name} returned {got} for {len(patches)} patches; return a tensor (N, D)"
             )
-        if not described.is_floating_point() or not torch.isfinite(described).all():
+        if not numbers.is_floating_point() or not torch.isfinite(numbers).all():
             raise PatchBatchError(
-                f"{self.name} returned {described.dtype} with values that are not finite floating-point "
+                f"{self.name} returned {numbers.dtype} with values that are not finite floating-point "
                 "numbers; return those"
             )
-        return described.float()
+        return numbers.float()
 
 
 def _windows(image: Image, size: int) -> Tensor:
@@ -204,29 +204,3 @@ def _blocks(windows: Tensor) -> Iterator[tuple[slice, Tensor]]:
             # A copy, because the windows share their memory, and functions may write into their input.
             part = windows[y, x : x + PATCHES_AT_ONCE].clone(memory_format=torch.contiguous_format)
             yield slice(y * width + x, y * width + x + len(part)), part[:, None]
-
-
-def as_descriptor(made: Any, name: str, device: torch.device | str = "cpu") -> Descriptor:
-    """Return a `Descriptor` as it is, and a patch network as a `PatchDescriptor` on a device.
-
-    Parameters
-    ----------
-    made
-        What a user's factory returned.
-    name
-        For messages, and of a patch network.
-
-    Raises
-    ------
-    PatchBatchError
-        For anything else.
-    """
-    if isinstance(made, Descriptor):
-        return made
-    size = getattr(made, "patch_size", None)
-    if callable(made) and isinstance(size, int) and size > 0:
-        return PatchDescriptor(name, made, size, device)
-    raise PatchBatchError(
-        f"{name} gives a {type(made).__name__}; return a Descriptor (name, dimension, reach, device, "
-        "describe_pyramid, flop), or a callable (N, 1, P, P) -> (N, D) with patch_size"
-    )

@@ -127,3 +127,19 @@ def test_methods_and_models_can_be_given_again_and_again() -> None:
     assert benchmark.models == ("a", "b")
     plain = benchmark_of(parse(["flow", "chairs", "root"]))
     assert (plain.methods, plain.models) == (("patchbatch",), ("compact",))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("flow chairs . --json data/a.ppm", "the report is a .json"),
+        ("flow chairs . --json data", "data is a folder"),
+        ("descriptors . --figure data/00001_picture.png", "would be drawn over a file of ."),
+    ],
+)
+def test_what_is_read_is_never_written_over(data: Path, words: str, says: str) -> None:
+    (data / "data").mkdir(exist_ok=True)
+    (data / "data" / "00001_picture.png").write_bytes(b"a picture of the data")
+    status, _, said = start(words.split(), (), data)
+    assert (status, says in said) == (1, True), said
+    assert (data / "data" / "00001_picture.png").read_bytes() == b"a picture of the data"

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from patchbatch.descriptors import adapters
-from patchbatch.descriptors.adapters import DenseDescriptor, PatchDescriptor, as_descriptor
+from patchbatch.descriptors.adapters import DenseDescriptor, PatchDescriptor
+from patchbatch.descriptors.checked import as_descriptor
 from patchbatch.descriptors.cost import describing_flop
 from patchbatch.descriptors.description import halvings
 from patchbatch.descriptors.network.config import PRESETS
@@ -120,7 +121,7 @@ def test_dense_functions_of_another_shape_are_refused(image):
         (lambda patches: np.zeros((len(patches), 4)), "odd returned ndarray for 1 patches"),
         (lambda patches: torch.full((len(patches), 4), torch.nan), "odd returned torch.float32 with val"),
         (lambda patches: torch.zeros(len(patches), 4, dtype=torch.int64), "odd returned torch.int64 with"),
-        (nn.Linear(5, 4), "odd fails on patches of shape (1, 1, 3, 3): "),
+        (nn.Linear(5, 4), "odd fails on patches (1, 1, 3, 3): RuntimeError: "),
     ],
 )  # fmt: skip
 def test_patch_functions_that_do_not_fit_are_refused(function, says):
@@ -136,9 +137,9 @@ def test_what_a_factory_returns_becomes_a_descriptor():
     assert as_descriptor(adapted, "other") is adapted
     for made in (3, lambda patches: patches, None):
         says = message(as_descriptor, made, "factory")
-        assert says.startswith(f"factory gives a {type(made).__name__}; return a Descriptor")
+        assert says.startswith(f"factory is a {type(made).__name__}, no descriptor; give a Descriptor")
     net.patch_size = 0
-    assert "with patch_size" in message(as_descriptor, net, "factory")
+    assert "with patch_size 0" in message(as_descriptor, net, "factory")
 
 
 def test_networks_of_the_package_are_descriptors(image):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from flow.cli import main
+from flow.matching.matches import Matches
 from flow.matching.settings import ConfidenceWeights, MatchingSettings
 from flow.matching.table import MATCHERS
 from flow.pipeline import estimate_flow
@@ -15,6 +16,7 @@ from flow.synthetic import demo_scene
 from patchbatch import load_descriptor, load_model
 from patchbatch.data import read_flow, write_edges, write_flow, write_image
 from patchbatch.descriptors import DenseDescriptor, Descriptor, save_weights
+from patchbatch.descriptors.description import halvings
 from patchbatch.errors import PatchBatchError
 
 EXAMPLES = "examples.own_descriptors"
@@ -214,7 +216,7 @@ def test_own_edges_from_a_file_and_as_an_array(frames, scene):
         ("nowhere:make", "cannot import nowhere"),
         ("math:nothing", "module math has no 'nothing'"),
         ("math:pi", "not callable"),
-        ("builtins:dict", "gives a dict; return a Descriptor"),
+        ("builtins:dict", "is a dict, no descriptor; give a Descriptor"),
         ("compakt", "unknown model"),
     ],
 )
@@ -241,3 +243,84 @@ def test_words_that_leave_each_other_nothing_to_do_are_refused(frames, capsys):
             run(*words)
         assert stopped.value.code == 2
         assert "leave one of them out" in capsys.readouterr().err
+
+
+class Foreign:
+    """A Descriptor that makes of images whatever a test wants."""
+
+    name, dimension, reach, device = "foreign", 9, 1, torch.device("cpu")
+
+    def __init__(self, make, **changes):
+        self.make = make
+        self.__dict__ |= changes
+
+    def describe_pyramid(self, image, levels, precision="auto"):
+        return [self.make(level) for level in halvings(image, levels)]
+
+    def flop(self, shape, levels):
+        return None
+
+
+def nine(image):
+    around = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    return torch.from_numpy(np.stack([np.roll(image, shift, (0, 1)) for shift in around], axis=-1))
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda image: nine(image)[1:], "for level 0 of an image of"),
+        (lambda image: nine(image).transpose(0, 1), "for level 0 of an image of"),
+        (lambda image: nine(image)[..., :3], "give a floating tensor"),
+        (lambda image: nine(image).numpy(), "gives ndarray for level 0"),
+        (lambda image: nine(image) * torch.nan, "not finite"),
+        (lambda image: {}["nothing"], "descriptor foreign fails with KeyError"),
+    ],
+)
+@pytest.mark.parametrize("matcher", ["coarse-to-fine", "exact"])
+def test_what_a_foreign_descriptor_makes_is_checked(scene, make, says, matcher):
+    with pytest.raises(PatchBatchError, match=says) as refused:
+        estimate_flow(scene.image1, scene.image2, Foreign(make), settings=flow_settings(matcher=matcher))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_borrowed_name_does_not_borrow_the_fitted_confidence(scene):
+    small = scene.image1[:40, :48], scene.image2[:40, :48]
+    assert not estimate_flow(*small, Foreign(nine, name="compact"), interpolate=False).calibrated
+
+
+def test_no_matches_are_matches_too(frames, scene):
+    (frames / "none.txt").write_text("")
+    assert (flow_of("--matches-in", "none.txt") == 0).all()
+    for none in ([], np.zeros((0, 4))):
+        assert (estimate_flow(scene.image1, scene.image2, matches=none).flow == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("matches", "says"),
+    [
+        ([[1, 1, 2, np.nan]], "not finite or beyond 1e9"),
+        ([[1, 1, 2, 2, np.nan]], "not finite or beyond 1e9"),
+        ([[1, 1, 1e30, 2]], "not finite or beyond 1e9"),
+        ([[1, 1, 2j, 2]], "give an array of numbers"),
+        ([["a", "b", "c", "d"]], "give an array of numbers"),
+        (torch.ones(2, 4, requires_grad=True), "give an array of numbers"),
+        (Matches(np.zeros((2, 2)), np.zeros((3, 2)), np.zeros(2), np.ones(2)), "fit them"),
+    ],
+)
+def test_matches_that_are_none_are_refused(scene, matches, says):
+    with pytest.raises(PatchBatchError, match=says):
+        estimate_flow(scene.image1, scene.image2, matches=matches)
+
+
+@pytest.mark.parametrize("bad", [{"edges": "x"}, {"edges": [["a"]]}, {"initial_flow": {}}, {"model": 3}])
+def test_parts_of_the_wrong_kind_are_refused(scene, bad):
+    with pytest.raises(PatchBatchError):
+        estimate_flow(scene.image1, scene.image2, **bad)
+    with pytest.raises(PatchBatchError, match="image 1"):
+        estimate_flow(None, scene.image2)
+
+
+def test_settings_with_a_mark_of_the_editor_are_read(frames):
+    (frames / "bom.toml").write_text("[refinement]\nsigma = 2.0\n", encoding="utf-8-sig")
+    assert read_settings(frames / "bom.toml").refinement.sigma == 2.0

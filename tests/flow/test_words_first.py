@@ -25,6 +25,10 @@ def frames(tmp_path_factory):
     write_flow(folder / "small.flo", scene.flow[:40])
     write_flow(folder / "unknown.flo", scene.flow, np.zeros(scene.flow.shape[:2], np.bool_))
     (folder / "text.png").write_text("no picture")
+    (folder / "taken").mkdir()
+    write_image(folder / "taken" / "frame1.png", scene.image1)
+    write_image(folder / "confidence.png", scene.image1)
+    (folder / "deep.toml").write_text("a = " + "[" * 5000)
     (folder / "text.txt").write_text("1 2 3\n")
     (folder / "bad.toml").write_text("[matching]\ncheck = 1\n")
     return folder
@@ -49,6 +53,17 @@ BAD = [
     (["a.png", "b.png", "-o", "x.png", "--color", "./x.png"], "--color would overwrite the output of -o"),
     (["a.png", "b.png", "--gt", "truth.flo", "-o", "truth.flo"], "would overwrite the input of --gt"),
     (["a.png", "b.png", "--save-stages", "a.png"], "a.png is a file; give --save-stages a folder"),
+    (["confidence.png", "b.png", "--save-stages", "."], "--save-stages would overwrite the input of IMG"),
+    (["a.png", "b.png", "-o", "4-refined.flo", "--save-stages", "."], "would overwrite the output of -o"),
+    (["--demo", "taken"], "frame1.png, which is not its own; choose another folder"),
+    (["--demo", "a.png"], "a.png is a file; give --demo a folder"),
+    (["--demo", "new", "-o", "new/error.png"], "--demo would overwrite the output of -o"),
+    (["a.png", "b.png", "-o", "x" * 300 + ".flo"], "is no usable name (File name too long)"),
+    (["a.png", "b.png", "--model", "compct"], "did you mean 'compact'"),
+    (["a.png", "b.png", "--model", "none.safetensors"], "no weights file none.safetensors; check the name"),
+    (["a.png", "b.png", "--model", "taken"], "taken is a folder; name the weights file in it"),
+    (["a.png", "b.png", "--model", "mine:"], "'mine:' does not name a factory"),
+    (["a.png", "b.png", "--settings", "deep.toml"], "deep.toml is not a TOML file"),
 ]
 
 
@@ -110,3 +125,10 @@ def test_a_confidence_that_is_no_probability_is_said_where_it_is_written(frames,
     assert capsys.readouterr().err == ""
     for name in ("sure.npz", "flow.flo"):
         (frames / name).unlink()
+
+
+def test_an_unknown_name_is_wrong_usage_and_the_nearest_is_named(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["a.png", "b.png", "--matcher", "pachmatch"])
+    assert stopped.value.code == 2
+    assert "did you mean 'patchmatch'" in capsys.readouterr().err

@@ -159,7 +159,7 @@ class SourceSettings(Settings):
         Grey level and contrast that the crops are brought to (`PatchNetConfig.input_mean`, `input_std`).
     """
 
-    crop: int = setting(190, least=1, unit="px")
+    crop: int = setting(190, least=1, most=4096, unit="px")
     street: float = setting(0.4, least=0, most=1)
     real: float = setting(0.25, least=0, most=1)
     half: float = setting(0.25, least=0, most=1)

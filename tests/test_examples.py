@@ -32,12 +32,14 @@ def run(folder, *words):
     ).stdout
 
 
+@pytest.mark.slow
 def test_flow_of_two_images(frames):
     out = run(frames, str(ROOT / "examples" / "flow_of_two_images.py"), "a.png", "b.png")
     assert "matches" in out
     assert (frames / "flow.npz").exists()
 
 
+@pytest.mark.slow
 def test_kornia_descriptor(frames):
     out = run(frames, str(ROOT / "examples" / "kornia_descriptor.py"), "a.png", "b.png")
     assert int(out.split()[0]) > 20

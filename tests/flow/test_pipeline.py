@@ -33,6 +33,7 @@ def errors(flow, truth):
     return np.hypot(*np.moveaxis(flow - truth, -1, 0))
 
 
+@pytest.mark.slow
 def test_the_demonstration_is_recovered(net):
     """At full size: in smaller scenes the ring is narrower than a patch can tell from what is behind it."""
     scene = demo_scene()

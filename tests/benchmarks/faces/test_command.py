@@ -78,6 +78,7 @@ def small_lfw(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_from_lists_to_table(small_lfw, capsys):
     pytest.importorskip("matplotlib")
     assert main(["faces", "LFW", "--json", "faces.json", "--plot", "roc.png"]) == 0

@@ -71,7 +71,7 @@ def test_help_has_the_tables():
         (["--loss", "softmx"], "did you mean 'softmax'"),
         (["--preset", "fats"], "did you mean 'fast'"),
         (["--start", "fats"], "unknown model 'fats'"),
-        (["--loss", "softmax", "--teacher", "none.safetensors"], "unknown model 'none.safetensors'"),
+        (["--loss", "softmax", "--teacher", "none.safetensors"], "no weights file none.safetensors"),
         (["--teacher", "fast"], "loss softmax"),
         (["--steps", "0"], "steps is 0"),
         (["--crop", "50"], "crop is 50 px.*give 62 or more"),

@@ -55,6 +55,7 @@ class KilledError(Exception):
     """Stands for a kill at any place."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [TINY, TINY_PATCHES], ids=["dense", "patches"])
 def test_a_killed_run_goes_on_as_if_it_had_not_been(photos, tmp_path, network):
     straight = trainer(photos, tmp_path / "straight", network=network)
@@ -123,6 +124,7 @@ def test_rate_rises_and_falls():
     assert rates[-1] == pytest.approx(0.01, abs=0.005)
 
 
+@pytest.mark.slow
 def test_command_line_makes_weights_that_load(photos, tmp_path, capsys):
     arguments = ["--photos", str(photos), "--steps", "1", "--batch", "1", "--crop", "100", "--float32"]
     arguments += ["--preset", "fast"]
@@ -137,6 +139,7 @@ def test_command_line_tells_what_is_missing(tmp_path, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_command_line_trains_patch_by_patch_from_dense_weights(photos, tmp_path):
     channels = ["--channels", "4", "6", "8", "12", "16"]
     common = [
@@ -161,6 +164,7 @@ def test_command_line_trains_patch_by_patch_from_dense_weights(photos, tmp_path)
     assert net(torch.rand(2, 1, 51, 51)).shape == (2, 16)
 
 
+@pytest.mark.slow
 def test_command_line_learns_from_a_teacher(photos, tmp_path, capsys):
     channels = ["--channels", "4", "6", "8", "12", "16"]
     common = ["--photos", str(photos), "--steps", "1", "--batch", "1", "--crop", "110", "--float32"]

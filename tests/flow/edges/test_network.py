@@ -181,6 +181,7 @@ def test_help_and_refusals_come_before_torch(small_bsds, tmp_path):
         assert status != 1 or (len(lines) == 1 and lines[0].startswith("error: "))
 
 
+@pytest.mark.slow
 def test_a_few_steps_lower_the_loss(small_bsds):
     samples = [train_edges.read_sample(*pair) for pair in boundary_pairs(small_bsds, "train")]
     generator = np.random.default_rng(9)

@@ -238,6 +238,7 @@ def verification():
     return results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "at_two", "at_five"),
     [

@@ -45,6 +45,7 @@ def test_kornia_descriptor(frames):
     assert int(out.split()[0]) > 20
 
 
+@pytest.mark.slow
 def test_python_of_readme(frames):
     code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL).group(1)
     out = run(frames, "-c", code)

@@ -34,6 +34,7 @@ def counted(run):
     return counter.get_total_flops()
 
 
+@pytest.mark.slow
 def test_figures_follow_from_the_medians_of_the_seconds(tmp_path, monkeypatch, capsys):
     """On a clock that says how long each of the three took, one outlier in each."""
     seconds = iter([4.0, 0.5, 2.0, 4.0, 0.25, 99.0, 80.0, 0.5, 2.0] * 2)

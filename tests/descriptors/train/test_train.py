@@ -86,6 +86,7 @@ def log_rows(folder):
         return list(csv.reader(file))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [TINY, TINY_PATCHES], ids=["dense", "patches"])
 @pytest.mark.parametrize("loss", ["softmax", "cent+sd"])
 @pytest.mark.parametrize("optimizer", ["adamw", "adadelta"])

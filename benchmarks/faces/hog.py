@@ -8,18 +8,30 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from patchbatch.settings import Settings, setting
+
 # Added to the squared length of a block, and the largest share one number may have: L2-Hys of
 # Dalal and Triggs, Histograms of Oriented Gradients for Human Detection, CVPR 2005.
 EPSILON, CLIP = 1e-5, 0.2
 
 
 @dataclass(frozen=True)
-class HogSettings:
-    """The layout of the histograms."""
+class HogSettings(Settings):
+    """The layout of the histograms.
 
-    orientations: int = 8  # bins over 180 degrees
-    cell: int = 10  # px, side of a cell
-    block: int = 2  # cells, side of a block; blocks overlap, one starts at every cell
+    Attributes
+    ----------
+    orientations
+        Bins over 180 degrees.
+    cell
+        Side of a cell.
+    block
+        Side of a block; blocks overlap, one starts at every cell.
+    """
+
+    orientations: int = setting(8, least=1)
+    cell: int = setting(10, least=1, unit="px")
+    block: int = setting(2, least=1, unit="cells")
 
 
 def hog(image: NDArray[np.uint8], settings: HogSettings | None = None) -> NDArray[np.float32]:

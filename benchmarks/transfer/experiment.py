@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from benchmarks.environment import describe_environment
 from benchmarks.report import markdown, number
+from patchbatch.settings import Settings, setting
 from patchbatch.transfer.multiverse.diagnostics import diagnose
 from patchbatch.transfer.multiverse.head import MultiverseHead, MultiverseSettings
 from patchbatch.transfer.multiverse.networks import MultiverseNet
@@ -24,7 +25,7 @@ TRAINING = NetTrainSettings(epochs=60, batch=256, learning_rate=0.1, momentum=0.
 
 
 @dataclass(frozen=True)
-class ClassSettings:
+class ClassSettings(Settings):
     """Made classes: Gaussian clouds in a latent space, seen through a bent map, and the network for them.
 
     Attributes
@@ -47,15 +48,15 @@ class ClassSettings:
         Width of the representation.
     """
 
-    classes: int = 80
-    latent: int = 20
-    spread: float = 0.5
-    inputs: int = 40
-    noise: float = 0.1
-    train_samples: int = 50
-    test_samples: int = 25
-    hidden: int = 128
-    features: int = 64
+    classes: int = setting(80, least=1)
+    latent: int = setting(20, least=1)
+    spread: float = setting(0.5, least=0)
+    inputs: int = setting(40, least=1)
+    noise: float = setting(0.1, least=0)
+    train_samples: int = setting(50, least=1)
+    test_samples: int = setting(25, least=1)
+    hidden: int = setting(128, least=1)
+    features: int = setting(64, least=1)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ Flat layers in front of each other are the special case of constant depth.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import EllipsisType
 
 import cv2
 import numpy as np
@@ -98,6 +99,28 @@ def render_pair(
     return ScenePair(_paint(surfaces, label1, texture1), _paint(surfaces, label2, texture2), flow, seen)
 
 
+def flow_at(surfaces: list[Surface], pixels: Array) -> Array:
+    """Return the motion of single pixels, without rendering.
+
+    Parameters
+    ----------
+    pixels
+        `(..., 2)`, (x, y) in frame 1.
+
+    Returns
+    -------
+    `(..., 2)` px; infinite where no surface is seen or where the point lies behind the camera in frame 2.
+    """
+    label, place = _look(surfaces, 0, pixels)
+    target = _targets(surfaces, label, place)
+    in_front = np.zeros(label.shape, np.bool_)
+    for index, surface in enumerate(surfaces):
+        mine = label == index
+        in_front[mine] = target[mine] @ surface.nearness[1][:2] + surface.nearness[1][2] > 0
+    flow: Array = np.where(in_front[..., None], target - pixels, np.inf)
+    return flow
+
+
 def _pixel_grid(size: tuple[int, int], origin: tuple[float, float]) -> Array:
     y, x = np.mgrid[: size[0], : size[1]]
     return np.stack([x + origin[0], y + origin[1]], axis=-1).astype(np.float64)
@@ -108,15 +131,51 @@ def _look(surfaces: list[Surface], frame: int, pixels: Array) -> tuple[NDArray[n
     label = np.full(pixels.shape[:-1], -1, np.int64)
     nearest = np.zeros(pixels.shape[:-1])
     place = np.zeros_like(pixels)
+    x, y = np.ascontiguousarray(pixels[..., 0]), np.ascontiguousarray(pixels[..., 1])
     for index, surface in enumerate(surfaces):
+        # Most surfaces are small: only the pixels of their bounding box are looked at.
+        where = _box_holds(_bounding_box(surface, frame), x, y)
         a, b, c = surface.nearness[frame]
-        nearness = a * pixels[..., 0] + b * pixels[..., 1] + c
-        texture_pixel = _apply(surface.to_texture[frame], pixels)
-        better = (nearness > nearest) & _exists(surface, texture_pixel)
-        label[better] = index
-        nearest[better] = nearness[better]
-        place[better] = texture_pixel[better]
+        nearness = a * x[where] + b * y[where] + c
+        texture_pixel = _apply(surface.to_texture[frame], pixels[where])
+        better = (nearness > nearest[where]) & _exists(surface, texture_pixel)
+        chosen = better if where is ... else _nested(where, better)
+        label[chosen] = index
+        nearest[chosen] = nearness[better]
+        place[chosen] = texture_pixel[better]
     return label, place
+
+
+def _bounding_box(surface: Surface, frame: int) -> Array | None:
+    """Return [[x0, y0], [x1, y1]] in pixels around what a frame can show; None: there is no bound."""
+    if surface.mask is None:
+        return None
+    rows, columns = np.flatnonzero(surface.mask.any(axis=1)), np.flatnonzero(surface.mask.any(axis=0))
+    if not len(rows):
+        return np.array([[np.inf, np.inf], [-np.inf, -np.inf]])
+    x0, x1, y0, y1 = columns[0] - 1, columns[-1] + 1, rows[0] - 1, rows[-1] + 1
+    corners = np.array([[x0, y0, 1.0], [x1, y0, 1.0], [x1, y1, 1.0], [x0, y1, 1.0]])
+    mapped = corners @ np.linalg.inv(surface.to_texture[frame]).T
+    depth = mapped[:, 2:]
+    # A plane that passes beside the camera has corners in front of it and behind it.
+    if not (np.sign(depth) == np.sign(depth[0])).all() or np.abs(depth).min() < 1e-9 * np.abs(depth).max():
+        return None
+    seen = mapped[:, :2] / depth
+    return np.stack([seen.min(axis=0) - 1, seen.max(axis=0) + 1])
+
+
+def _box_holds(box: Array | None, x: Array, y: Array) -> NDArray[np.bool_] | EllipsisType:
+    if box is None:
+        return ...
+    inside: NDArray[np.bool_] = (x >= box[0, 0]) & (x <= box[1, 0]) & (y >= box[0, 1]) & (y <= box[1, 1])
+    return inside
+
+
+def _nested(where: NDArray[np.bool_], among: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return a copy of `where` that keeps only those of its True elements for which `among` is True."""
+    kept = where.copy()
+    kept[where] = among
+    return kept
 
 
 def _apply(homography: Array, points: Array) -> Array:
@@ -165,8 +224,15 @@ def _paint(surfaces: list[Surface], label: NDArray[np.int64], place: Array) -> I
     for index, surface in enumerate(surfaces):
         mine = label == index
         if mine.any():
-            image[mine] = _sample(surface.texture, where, mine)[mine]
+            part = _slices_around(mine)
+            image[part][mine[part]] = _sample(surface.texture, where[part], mine[part])[mine[part]]
     return image
+
+
+def _slices_around(mine: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Return the bounding box with one more row and column, which `_sample` takes differences to."""
+    rows, columns = np.flatnonzero(mine.any(axis=1)), np.flatnonzero(mine.any(axis=0))
+    return slice(rows[0], rows[-1] + 2), slice(columns[0], columns[-1] + 2)
 
 
 def _sample(texture: Image, where: NDArray[np.float32], mine: NDArray[np.bool_]) -> Image:

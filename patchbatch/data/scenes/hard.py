@@ -125,7 +125,8 @@ def _paint(frames: list[Image], rng: np.random.Generator) -> tuple[Image, Array]
     """Return a driving frame and the camera that took it."""
     frame = pick(frames, rng)
     height, width = frame.shape[:2]
-    return frame, pinhole(width, (width / 2, height * rng.uniform(0.42, 0.52)))
+    # Shown larger than it was taken, or else the near road would lie below it.
+    return frame, pinhole(width * rng.uniform(0.5, 0.8), (width / 2, height * rng.uniform(0.42, 0.52)))
 
 
 def _wall(frames: list[Image], side: int, distance: float, view: View, rng: np.random.Generator) -> Surface:

@@ -8,7 +8,6 @@ Flat layers in front of each other are the special case of constant depth.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import EllipsisType
 
 import cv2
 import numpy as np
@@ -133,16 +132,20 @@ def _look(surfaces: list[Surface], frame: int, pixels: Array) -> tuple[NDArray[n
     place = np.zeros_like(pixels)
     x, y = np.ascontiguousarray(pixels[..., 0]), np.ascontiguousarray(pixels[..., 1])
     for index, surface in enumerate(surfaces):
-        # Most surfaces are small: only the pixels of their bounding box are looked at.
-        where = _box_holds(_bounding_box(surface, frame), x, y)
         a, b, c = surface.nearness[frame]
-        nearness = a * x[where] + b * y[where] + c
-        texture_pixel = _apply(surface.to_texture[frame], pixels[where])
-        better = (nearness > nearest[where]) & _exists(surface, texture_pixel)
-        chosen = better if where is ... else _nested(where, better)
-        label[chosen] = index
-        nearest[chosen] = nearness[better]
-        place[chosen] = texture_pixel[better]
+        nearness = a * x + b * y + c
+        # Most surfaces are small or behind others: only what they may show is looked at.
+        maybe = nearness > nearest
+        box = _bounding_box(surface, frame)
+        if box is not None:
+            maybe &= (x >= box[0, 0]) & (x <= box[1, 0]) & (y >= box[0, 1]) & (y <= box[1, 1])
+        texture_pixel = _apply(surface.to_texture[frame], pixels[maybe])
+        exists = _exists(surface, texture_pixel)
+        better = maybe
+        better[maybe] = exists
+        label[better] = index
+        nearest[better] = nearness[better]
+        place[better] = texture_pixel[exists]
     return label, place
 
 
@@ -164,25 +167,12 @@ def _bounding_box(surface: Surface, frame: int) -> Array | None:
     return np.stack([seen.min(axis=0) - 1, seen.max(axis=0) + 1])
 
 
-def _box_holds(box: Array | None, x: Array, y: Array) -> NDArray[np.bool_] | EllipsisType:
-    if box is None:
-        return ...
-    inside: NDArray[np.bool_] = (x >= box[0, 0]) & (x <= box[1, 0]) & (y >= box[0, 1]) & (y <= box[1, 1])
-    return inside
-
-
-def _nested(where: NDArray[np.bool_], among: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return a copy of `where` that keeps only those of its True elements for which `among` is True."""
-    kept = where.copy()
-    kept[where] = among
-    return kept
-
-
 def _apply(homography: Array, points: Array) -> Array:
-    mapped = points @ homography[:, :2].T + homography[:, 2]
-    depth = mapped[..., 2:]
+    x, y = np.ascontiguousarray(points[..., 0]), np.ascontiguousarray(points[..., 1])
+    across, down, depth = (a * x + b * y + c for a, b, c in homography)
     # A point on the plane's horizon maps to infinity; keep it finite, it is never the nearest.
-    finite: Array = mapped[..., :2] / np.where(np.abs(depth) < 1e-9, 1e-9, depth)
+    depth[np.abs(depth) < 1e-9] = 1e-9
+    finite: Array = np.stack([across / depth, down / depth], axis=-1)
     return finite
 
 

@@ -29,7 +29,7 @@ def worsen_pair(pair: ScenePair, photos: list[Image], rng: np.random.Generator) 
         pair = _with_reflection(pair, pick(photos, rng), rng)
     images = pair.image1, pair.image2
     if rng.random() < 0.3:
-        motion = np.median(pair.flow.reshape(-1, 2), axis=0) * rng.uniform(0.1, 0.6)
+        motion: Array = rng.uniform(0.1, 0.6) * np.median(pair.flow.reshape(-1, 2), axis=0).astype(np.float64)
         images = _blurred(images[0], motion), _blurred(images[1], motion)
     if rng.random() < 0.7:
         images = _in_other_light(images[0], rng, 1.0), _in_other_light(images[1], rng, 1.0)
@@ -57,9 +57,13 @@ def _with_reflection(pair: ScenePair, photo: Image, rng: np.random.Generator) ->
     size = (pair.flow.shape[0], pair.flow.shape[1])
     x, y, motion = _place_and_motion(pair, rng, with_surface=True)
     soft = _soft_blob(size, (x, y), rng.uniform(0.04, 0.2) * min(size), rng)
-    mirrored = patch(photo, size, rng) if rng.random() < 0.6 else np.ones((*size, 3), np.float32)
+    # What moves unlike the place reflected in is another surface.
+    unlike = np.linalg.norm(pair.flow - motion.astype(np.float32), axis=-1)
+    soft[unlike > 3 + 0.15 * np.hypot(*motion)] = 0
+    is_glare = rng.random() < 0.4
+    mirrored = np.ones((*size, 3), np.float32) if is_glare else patch(photo, size, rng)
     mirrored_motion = motion * rng.uniform(-0.5, 0.6) if rng.random() < 0.5 else np.zeros(2)
-    strength = np.float32(rng.uniform(0.2, 0.9))
+    strength = np.float32(rng.uniform(0.2, 0.95 if is_glare else 0.6))
     first = pair.image1 + strength * soft * (mirrored - pair.image1)
     weight = strength * _shifted(soft, motion)
     second = pair.image2 + weight * (_shifted(mirrored, mirrored_motion) - pair.image2)
@@ -114,7 +118,7 @@ def _in_other_light(image: Image, rng: np.random.Generator, strength: float) -> 
     shift = rng.normal(0, 0.05 * strength)
     powered = np.power(np.clip(image, 0, 1), np.float32(gamma))
     lit = (powered - 0.5) * (contrast * gain).astype(np.float32) + np.float32(0.5 + shift)
-    return np.clip(lit, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(lit, 0, 1), np.float32)
 
 
 def _noisy(image: Image, deviation: float, rng: np.random.Generator) -> Image:

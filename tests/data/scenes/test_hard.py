@@ -29,7 +29,7 @@ def frames():
 @pytest.fixture(scope="module")
 def pairs(photos, frames):
     return {
-        kind: [hard_pair(photos, frames, SIZE, np.random.default_rng(seed), kind) for seed in range(8)]
+        kind: [hard_pair(photos, frames, SIZE, np.random.default_rng(seed), kind) for seed in range(6)]
         for kind in KINDS
     }
 

@@ -131,22 +131,42 @@ def _look(surfaces: list[Surface], frame: int, pixels: Array) -> tuple[NDArray[n
     nearest = np.zeros(pixels.shape[:-1])
     place = np.zeros_like(pixels)
     x, y = np.ascontiguousarray(pixels[..., 0]), np.ascontiguousarray(pixels[..., 1])
+    spans = None if x.ndim < 2 else (y.min(axis=1), y.max(axis=1), x.min(axis=0), x.max(axis=0))
     for index, surface in enumerate(surfaces):
-        a, b, c = surface.nearness[frame]
-        nearness = a * x + b * y + c
         # Most surfaces are small or behind others: only what they may show is looked at.
-        maybe = nearness > nearest
         box = _bounding_box(surface, frame)
+        part = _window(box, spans)
+        maybe = _nearness(surface, frame, x[part], y[part]) > nearest[part]
         if box is not None:
-            maybe &= (x >= box[0, 0]) & (x <= box[1, 0]) & (y >= box[0, 1]) & (y <= box[1, 1])
-        texture_pixel = _apply(surface.to_texture[frame], pixels[maybe])
+            maybe &= (x[part] >= box[0, 0]) & (x[part] <= box[1, 0])
+            maybe &= (y[part] >= box[0, 1]) & (y[part] <= box[1, 1])
+        texture_pixel = _apply(surface.to_texture[frame], pixels[part][maybe])
         exists = _exists(surface, texture_pixel)
-        better = maybe
-        better[maybe] = exists
-        label[better] = index
-        nearest[better] = nearness[better]
-        place[better] = texture_pixel[exists]
+        maybe[maybe] = exists
+        label[part][maybe] = index
+        nearest[part][maybe] = _nearness(surface, frame, x[part][maybe], y[part][maybe])
+        place[part][maybe] = texture_pixel[exists]
     return label, place
+
+
+def _nearness(surface: Surface, frame: int, x: Array, y: Array) -> Array:
+    a, b, c = surface.nearness[frame]
+    nearness: Array = a * x + b * y + c
+    return nearness
+
+
+def _window(box: Array | None, spans: tuple[Array, ...] | None) -> tuple[slice, ...]:
+    """Return the rows and columns of an image of pixels that can reach into the box.
+
+    `spans`: least and greatest y of each row, least and greatest x of each column; None for a list of pixels.
+    """
+    if box is None or spans is None:
+        return (slice(None),)
+    rows = np.flatnonzero((spans[1] >= box[0, 1]) & (spans[0] <= box[1, 1]))
+    columns = np.flatnonzero((spans[3] >= box[0, 0]) & (spans[2] <= box[1, 0]))
+    if not len(rows) or not len(columns):
+        return slice(0), slice(0)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _bounding_box(surface: Surface, frame: int) -> Array | None:

@@ -120,7 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_pictures(arguments.picture, arguments.root)
     # Imported after all that can be said without: torch takes seconds.
     from benchmarks.confidence import study  # noqa: PLC0415
-    from benchmarks.confidence.pictures import write_pictures  # noqa: PLC0415
+    from benchmarks.confidence.pictures import write_reliability, write_risk  # noqa: PLC0415
     from benchmarks.confidence.report import format_tables  # noqa: PLC0415
     from benchmarks.report import write_json  # noqa: PLC0415
 
@@ -129,5 +129,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json is not None:
         write_json(arguments.json, report)
     if arguments.picture is not None:
-        write_pictures(Path(arguments.picture), judged)
+        for name, write in zip(PICTURES, (write_reliability, write_risk), strict=True):
+            write(Path(arguments.picture) / name, judged)
     return 0

@@ -70,8 +70,8 @@ def unseen_of(truth: Truth) -> Unseen | None:
 
 def detection_of(probability: NDArray[np.floating], unseen: Mask) -> Detection:
     """Compare the probability of some pixels, `(N,)` in [0, 1], with the truth `(N,)`; N is at least 1."""
-    # Rounding in the product must not take 0.29 below its own threshold.
-    level = np.floor(np.clip(probability.astype(np.float64), 0, 1) * STEPS + 1e-6).astype(np.intp)
+    # In float32 some thresholds lie a little below themselves.
+    level = np.floor(np.clip(probability.astype(np.float64), 0, 1) * STEPS + 1e-5).astype(np.intp)
     told, right = (
         np.bincount(level, weights, STEPS + 1)[::-1].cumsum()[::-1] / len(level)
         for weights in (np.ones(len(level)), unseen.astype(np.float64))

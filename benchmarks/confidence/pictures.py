@@ -2,39 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from benchmarks.confidence.calibration import joined, reliability_rows
-from benchmarks.confidence.command import PICTURES
 from benchmarks.confidence.ranking import CURVE_POINTS
 from benchmarks.confidence.study import JudgedPair, by_dataset, mean_curves
 from benchmarks.report import require_matplotlib
-from patchbatch.data.files import atomic_path
+from patchbatch.data.files import FilePath, atomic_path
 
 
-def write_pictures(folder: Path, judged: Sequence[JudgedPair]) -> None:
-    """Draw `PICTURES` into a folder, with a line for each data set.
+def write_reliability(path: FilePath, judged: Sequence[JudgedPair]) -> None:
+    """Draw the share of pixels within 3 px against the confidence, a line for each data set, into a `.png`.
 
     Raises
     ------
     PatchBatchError
-        If matplotlib is missing, or a file cannot be written.
+        If matplotlib is missing, or the file cannot be written.
     """
+    _write(path, judged, _draw_reliability)
+
+
+def write_risk(path: FilePath, judged: Sequence[JudgedPair]) -> None:
+    """Draw risk against coverage, a line for each data set, into a `.png`.
+
+    Raises
+    ------
+    PatchBatchError
+        If matplotlib is missing, or the file cannot be written.
+    """
+    _write(path, judged, _draw_risk)
+
+
+def _write(
+    path: FilePath, judged: Sequence[JudgedPair], draw: Callable[[Any, Sequence[JudgedPair]], None]
+) -> None:
     require_matplotlib("--picture")
     from matplotlib.figure import Figure  # noqa: PLC0415 (an optional dependency)
 
-    for name, draw in zip(PICTURES, (_draw_reliability, _draw_risk), strict=True):
-        figure = Figure(figsize=(6, 5), layout="constrained")
-        axes = figure.subplots()
-        draw(axes, judged)
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize="small")
-        with atomic_path(folder / name) as temporary:
-            figure.savefig(temporary, format="png", dpi=150)
+    figure = Figure(figsize=(6, 5), layout="constrained")
+    axes = figure.subplots()
+    draw(axes, judged)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=150)
 
 
 def _draw_reliability(axes: Any, judged: Sequence[JudgedPair]) -> None:

@@ -16,6 +16,7 @@ COMMANDS = Table(
             ("flow", "optical flow on a public data set"),
             ("descriptors", "descriptors on public data sets: matching and ranking figures"),
             ("matching", "ways to match the same descriptors; the confidence of matches"),
+            ("confidence", "how far the confidence and the occlusion of the dense flow can be trusted"),
             ("projection", "shorter descriptors by Joint Bayesian"),
             ("epic", "the interpolation beside the original EpicFlow program"),
             ("stages", "what each part of the dense stages brings, and what matches lose"),

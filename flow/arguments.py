@@ -74,7 +74,8 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
         help="motion (px) that --color shows at full strength (default: the largest there is)",
     )
     _file(group, "--matches", "the matches as text, x1 y1 x2 y2 score a line, as EpicFlow reads them")
-    _file(group, "--confidence", "confidence in [0, 1]: .pfm, or a grey picture")
+    _file(group, "--confidence", "confidence in [0, 1]: .pfm, .npy, or a grey picture")
+    _file(group, "--occlusion", "probability that a pixel is not seen in IMG2: .pfm, .npy, or a grey picture")
     _file(group, "--save-stages", "folder for what each stage made, as pictures and as numbers", "DIR")
 
 
@@ -185,12 +186,12 @@ def check_usage(parser: argparse.ArgumentParser, arguments: argparse.Namespace) 
 
 # Options that would do nothing beside another one.
 _IDLE = {
-    "--matches-in": ("--matcher", "--seed", "--initial-flow"),
+    "--matches-in": ("--matcher", "--seed", "--initial-flow", "--occlusion"),
     "--initial-flow": (
         "--matcher", "--estimator", "--edges", "--edge-network", "--matches", "--no-interpolate",
-        "--no-refine", "--seed",
+        "--no-refine", "--seed", "--occlusion",
     ),
-    "--no-interpolate": ("--estimator", "--edges", "--edge-network", "--refinement"),
+    "--no-interpolate": ("--estimator", "--edges", "--edge-network", "--refinement", "--occlusion"),
     "--no-refine": ("--refinement",),
 }  # fmt: skip
 

@@ -31,6 +31,7 @@ STAGE_FILES = (
     "confidence.pfm", "confidence.png",
 )  # fmt: skip
 PICTURES = (".png", ".jpg", ".jpeg", ".ppm", ".tif", ".tiff", ".bmp")
+MAPS = (".pfm", ".npy", *PICTURES)
 
 
 def check_outputs(arguments: argparse.Namespace) -> None:
@@ -67,7 +68,8 @@ def _wanted(arguments: argparse.Namespace) -> list[tuple[Path, str, tuple[str, .
     """List the files that are asked for, with their option and the suffixes that it writes."""
     single: tuple[tuple[Path | None, str, tuple[str, ...] | None], ...] = (
         (arguments.color, "--color", PICTURES),
-        (arguments.confidence, "--confidence", (".pfm", *PICTURES)),
+        (arguments.confidence, "--confidence", MAPS),
+        (arguments.occlusion, "--occlusion", MAPS),
         (arguments.matches, "--matches", None),
     )
     flows = [(path, "-o", FLOW_SUFFIXES) for path in arguments.output]
@@ -167,19 +169,25 @@ def write_all(arguments: argparse.Namespace, result: FlowResult) -> list[Path]:
         write_matches(arguments.matches, matches.points1, matches.points2, matches.confidence)
         written.append(arguments.matches)
     if arguments.confidence:
-        write_confidence(arguments.confidence, result.confidence)
+        write_map(arguments.confidence, result.confidence)
         written.append(arguments.confidence)
+    if arguments.occlusion and result.occluded is not None:
+        write_map(arguments.occlusion, result.occluded)
+        written.append(arguments.occlusion)
     if arguments.save_stages:
         written += save_stages(arguments.save_stages, result)
     return written
 
 
-def write_confidence(path: Path, confidence: NDArray[np.float32]) -> None:
-    """Write a confidence map as numbers (.pfm) or as a grey picture."""
+def write_map(path: Path, values: NDArray[np.float32]) -> None:
+    """Write a map `(H, W)` in [0, 1], such as a confidence, as numbers (.pfm, .npy) or as a grey picture."""
     if path.suffix.lower() == ".pfm":
-        write_pfm(path, confidence)
+        write_pfm(path, values)
+    elif path.suffix.lower() == ".npy":
+        with atomic_path(path) as part, part.open("wb") as file:
+            np.save(file, values)
     else:
-        write_image(path, confidence_to_image(confidence))
+        write_image(path, confidence_to_image(values))
 
 
 def save_stages(folder: Path, result: FlowResult) -> list[Path]:
@@ -202,7 +210,7 @@ def save_stages(folder: Path, result: FlowResult) -> list[Path]:
             write_image(folder / f"{number}-{name}.png", flow_to_color(flow, valid, radius))
             written += [folder / f"{number}-{name}.flo", folder / f"{number}-{name}.png"]
     for suffix in (".pfm", ".png"):
-        write_confidence(folder / f"confidence{suffix}", result.confidence)
+        write_map(folder / f"confidence{suffix}", result.confidence)
         written.append(folder / f"confidence{suffix}")
     return written
 

@@ -32,6 +32,7 @@ from flow.matching.matches import Matches
 from flow.matching.settings import MatchingSettings
 from flow.matching.stage import match
 from flow.matching.table import MATCHERS
+from flow.occlusion import occlusion_evidence
 from flow.refinement.stage import refine
 from flow.settings import FlowSettings, flow_settings, with_methods
 from patchbatch.data.images import to_grey
@@ -74,6 +75,9 @@ class FlowResult:
         With `keep_stages`: (flow, valid) after "matches", "interpolated" and "refined".
     descriptors
         With `keep_stages`: the descriptors of image 1, `(H, W, D)`.
+    occluded
+        `(H, W)` float32 in [0, 1], how likely the pixel is not seen in image 2, hidden or out of the frame;
+        None where that is not known: for sparse results, and where matches or an initial flow were given.
     """
 
     flow: NDArray[np.float32]
@@ -85,6 +89,7 @@ class FlowResult:
     costs: dict[str, StageCost] = field(default_factory=dict)
     stages: dict[str, Field] = field(default_factory=dict)
     descriptors: Tensor | None = None
+    occluded: NDArray[np.float32] | None = None
 
 
 def estimate_flow(
@@ -185,9 +190,10 @@ def estimate_flow(
         with meter.stage("refine"):
             flow = _refine(result[0], first, second, chosen.refinement, confidence)
         result = stages["refined"] = (flow, result[1])
+    occluded = occlusion_evidence(result[0], confidence) if interpolate and matches is None else None
     return FlowResult(
         *result, confidence, found.matches, found.calibrated, meter.seconds(), meter.costs,
-        stages if keep_stages else {}, descriptors,
+        stages if keep_stages else {}, descriptors, occluded,
     )  # fmt: skip
 
 

@@ -73,6 +73,29 @@ def test_every_output(frames, capsys):
         assert stage in heard
 
 
+@pytest.mark.parametrize("name", ["o.png", "o.npy", "o.NPY", "o.pfm"])
+def test_occlusion_is_written_as_numbers_or_as_a_picture(frames, monkeypatch, capsys, name):
+    made = np.linspace(0, 1, 64 * 80, dtype=np.float32).reshape(64, 80)
+    monkeypatch.setattr("flow.pipeline.occlusion_evidence", lambda *given: made)
+    assert main(["a.png", "b.png", "-o", "x.flo", "--no-refine", "--occlusion", name]) == 0
+    assert capsys.readouterr().out.splitlines() == ["wrote x.flo", f"wrote {name}"]
+    read = {"png": read_image, "pfm": read_pfm, "npy": np.load}[name.partition(".")[2].lower()](frames / name)
+    if name == "o.png":
+        assert read.dtype == np.uint8
+        read = read / 255
+    np.testing.assert_allclose(read, made, atol=1 / 500)
+
+
+@pytest.mark.parametrize(
+    "idle", [["--no-interpolate"], ["--matches-in", "m.txt"], ["--initial-flow", "truth.flo"]]
+)
+def test_occlusion_that_would_not_be_known_is_wrong_usage(frames, capsys, idle):
+    with pytest.raises(SystemExit) as stopped:
+        main(["a.png", "b.png", *idle, "--occlusion", "o.png"])
+    assert stopped.value.code == 2
+    assert "leaves nothing to do for --occlusion" in capsys.readouterr().err
+
+
 def test_sparse_output_marks_what_is_missing(frames):
     assert main(["a.png", "b.png", "--no-interpolate", "-o", "s.png", "-o", "s.flo", "-q"]) == 0
     for name in ("s.png", "s.flo"):
@@ -163,6 +186,7 @@ def test_a_cut_file_two_sizes_and_a_folder(frames, capsys):
         (["-o", "noSuffix"], "noSuffix"),
         (["--color", "nowhere/x.png"], "nowhere"),
         (["--confidence", "x.flo"], "x.flo"),
+        (["--occlusion", "x.flo"], "--occlusion does not write '.flo' files"),
         (["--matches", "nowhere/m.txt"], "nowhere"),
         (["--save-stages", "a/b/c"], "a/b/c"),
         (["--gt", "none.flo"], "none.flo"),

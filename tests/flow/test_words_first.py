@@ -51,6 +51,8 @@ BAD = [
     (["a.png", "b.png", "-o", "out.tga"], "does not write '.tga' files"),
     (["a.png", "b.png", "-o", "b.png"], "b.png: -o would overwrite the input of IMG"),
     (["a.png", "b.png", "-o", "x.png", "--color", "./x.png"], "--color would overwrite the output of -o"),
+    (["a.png", "b.png", "--occlusion", "a.png"], "a.png: --occlusion would overwrite the input of IMG"),
+    (["a.png", "b.png", "--confidence", "c.png", "--occlusion", "c.png"], "the output of --confidence"),
     (["a.png", "b.png", "--gt", "truth.flo", "-o", "truth.flo"], "would overwrite the input of --gt"),
     (["a.png", "b.png", "--save-stages", "a.png"], "a.png is a file; give --save-stages a folder"),
     (["confidence.png", "b.png", "--save-stages", "."], "--save-stages would overwrite the input of IMG"),

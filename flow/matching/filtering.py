@@ -3,11 +3,51 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from flow.matching.seeds import SeedField
+
+SLOPE_REACH = 2  # seeds on each side whose differences a slope is the median of
+
+
+def motion_slopes(vectors: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Measure how the motion changes from seed to seed, so that a turn or a zoom is not taken for disorder.
+
+    Parameters
+    ----------
+    vectors
+        `(G, W, 2)` float32, px, of a grid of seeds.
+    known
+        `(G, W)` bool, the vectors that count.
+
+    Returns
+    -------
+    `(G, W, 2, 2)` float32, px per seed: first the change of the vector from one column to the next, then from
+    one row to the next. Each is the median, on either axis, of the differences of neighbours around the seed,
+    which a minority of wrong vectors does not turn; 0 where there is none.
+    """
+    slopes = np.zeros((*known.shape, 2, 2), np.float32)
+    for way, axis in enumerate((1, 0)):
+        if known.shape[axis] > 1:
+            differences = np.where(known[..., None], vectors, np.nan)
+            slopes[:, :, way] = _median_around(np.diff(differences, axis=axis), axis)
+    return slopes
+
+
+def _median_around(differences: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """Return the lower medians of what is not NaN around every seed; `differences` lie between the seeds."""
+    reach = [(SLOPE_REACH, SLOPE_REACH)] * 2 + [(0, 0)]
+    sides = [2 * SLOPE_REACH + 1] * 2
+    sides[axis] -= 1  # seeds have as many differences before as after them
+    padded = np.pad(differences, reach, constant_values=np.nan)
+    around = sliding_window_view(padded, sides, axis=(0, 1))
+    ordered = np.sort(around.reshape(*around.shape[:3], -1), axis=-1)  # NaN comes last
+    middle = (np.isfinite(ordered).sum(axis=-1, keepdims=True) - 1) // 2
+    median = np.take_along_axis(ordered, np.maximum(middle, 0), axis=-1)[..., 0]
+    return np.where(middle[..., 0] >= 0, median, 0).astype(np.float32)
 
 
 def two_way_error(forward: SeedField, backward: SeedField, reach: int = 0) -> NDArray[np.float32]:
@@ -23,18 +63,22 @@ def two_way_error(forward: SeedField, backward: SeedField, reach: int = 0) -> ND
 
     Returns
     -------
-    `(G, W)` float32, px: the least `|f(p) + b(q)|` over the seeds q asked; infinite for a match without a
-    finite cost, and where no seed asked has one. The 2016 program keeps what returns to within 1 px of its
-    start; CPM allows 3 px.
+    `(G, W)` float32, px: the least `|f(p) + b(q)|` over the seeds q asked, or with b(q) taken on by its slope
+    from q to where the match lands, if that is less; infinite for a match without a finite cost, and where no
+    seed asked has one. The 2016 program keeps what returns to within 1 px of its start; CPM allows 3 px.
     """
     rows, columns = backward.cost.shape
+    slopes = motion_slopes(backward.vectors, np.isfinite(backward.cost))
     landing = (forward.points + forward.vectors - backward.points[0, 0]) / backward.step
     column, row = np.moveaxis(np.rint(landing).astype(np.intp), -1, 0)
     error = np.full(forward.cost.shape, np.inf, np.float32)
     for dy in range(-reach, reach + 1):
         for dx in range(-reach, reach + 1):
             asked = np.clip(row + dy, 0, rows - 1), np.clip(column + dx, 0, columns - 1)
-            distance = np.linalg.norm(forward.vectors + backward.vectors[asked], axis=-1)
+            back = forward.vectors + backward.vectors[asked]
+            beside = landing - np.stack(asked[::-1], axis=-1)
+            sloping = back + np.einsum("gws,gwsc->gwc", beside, slopes[asked])
+            distance = np.minimum(np.linalg.norm(back, axis=-1), np.linalg.norm(sloping, axis=-1))
             np.minimum(error, distance, out=error, where=np.isfinite(backward.cost[asked]))
     error[~np.isfinite(forward.cost)] = np.inf
     return error
@@ -53,7 +97,8 @@ def remove_small_islands(
         `(G, W)` bool, the matches believed so far; the others connect nothing.
     tolerance
         px; seeds next to each other (left, right, above, below) are of one group when their vectors differ by
-        no more than this. Larger joins more.
+        no more than this, from each other or from what the slope of the motion there would have them differ by
+        (`motion_slopes`). Larger joins more.
     smallest
         Seeds that a group needs in order to stay; 0 or 1 drops nothing.
 
@@ -62,11 +107,15 @@ def remove_small_islands(
     `(G, W)` bool, a new array.
     """
     numbers = np.arange(keep.size).reshape(keep.shape)
+    slopes = motion_slopes(vectors, keep)
     starts, ends = [], []
     for axis in (0, 1):
         last = keep.shape[axis] - 1
         first, second = np.arange(last), np.arange(1, last + 1)
-        differ = np.linalg.norm(vectors.take(first, axis) - vectors.take(second, axis), axis=-1)
+        change = vectors.take(second, axis) - vectors.take(first, axis)
+        slope = slopes[:, :, 1 - axis]
+        unlike = change - (slope.take(first, axis) + slope.take(second, axis)) / 2
+        differ = np.minimum(np.linalg.norm(change, axis=-1), np.linalg.norm(unlike, axis=-1))
         joined = keep.take(first, axis) & keep.take(second, axis) & (differ <= tolerance)
         starts.append(numbers.take(first, axis)[joined])
         ends.append(numbers.take(second, axis)[joined])

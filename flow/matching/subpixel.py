@@ -103,7 +103,8 @@ def parabola_offsets(costs: NDArray[np.float32]) -> NDArray[np.float32]:
 
     Returns
     -------
-    `(N, 2)` float32, x then y, in [-0.5, 0.5] px; 0 on an axis that has no lowest point at the match.
+    `(N, 2)` float32, x then y, in [-0.5, 0.5] px; 0 on an axis that has no lowest point at the match, and
+    where the match costs nothing: no place beside it can be better.
     """
     offsets = np.zeros((costs.shape[0], 2), np.float32)
     for i in range(costs.shape[0]):
@@ -111,6 +112,6 @@ def parabola_offsets(costs: NDArray[np.float32]) -> NDArray[np.float32]:
             before = costs[i, 1 + 2 * axis] - costs[i, 0]
             after = costs[i, 2 + 2 * axis] - costs[i, 0]
             # Neither fall is below 0, so the bottom is within half a pixel.
-            if before >= 0 and after >= 0 and 0 < before + after < np.inf:
+            if costs[i, 0] > 0 and before >= 0 and after >= 0 and 0 < before + after < np.inf:
                 offsets[i, axis] = np.float32(0.5) * (before - after) / (before + after)
     return offsets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -35,6 +36,34 @@ _CONFIDENCE_REACH_PX = 32.0
 _BORDER_REACH_PX, _JUMP_PX = 4, 3.0
 # A match without any confidence still counts where it is the only one.
 _LEAST_TRUST = 1e-3
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells that matches cut an image into, and the flow read out over them.
+
+    Attributes
+    ----------
+    matches
+        The N matches that were believed, one a cell.
+    models, support
+        `(N, 2, 3)` float64 local models, see `estimators`; `(N,)` float32, how far neighbours agree with them.
+    label, distance
+        `(H, W)` int32 and float32, whose cell a pixel lies in and how far its match is over the edges.
+    edges
+        `(H, W)` float32 in [0, 1], the strength of borders that decided.
+    flow, confidence
+        `(H, W, 2)` px and `(H, W)`, as `interpolate` returns them.
+    """
+
+    matches: Matches
+    models: NDArray[np.float64]
+    support: NDArray[np.float32]
+    label: NDArray[np.int32]
+    distance: NDArray[np.float32]
+    edges: NDArray[np.float32]
+    flow: NDArray[np.float32]
+    confidence: NDArray[np.float32]
 
 
 def interpolate(
@@ -82,22 +111,37 @@ def interpolate(
     >>> flow[0, 0].tolist(), round(float(confidence[1, 2]), 2)
     ([1.0, 1.0], 1.0)
     """
+    cells = fit_cells(matches, image, edges, settings)
+    if cells is None:
+        return np.zeros((*image.shape[:2], 2), np.float32), np.zeros(image.shape[:2], np.float32)
+    return cells.flow, cells.confidence
+
+
+def fit_cells(
+    matches: Matches,
+    image: NDArray[np.float32],
+    edges: NDArray[np.float32] | None = None,
+    settings: InterpolationSettings | None = None,
+) -> Cells | None:
+    """Do the work of `interpolate`, and return all that it found; None without a match.
+
+    Arguments and errors are those of `interpolate`.
+    """
     settings = settings or InterpolationSettings()
     _check(matches, image, edges)
     strength = gradient_edges(image) if edges is None else edges
     cost = strength + np.float32(settings.cost_floor)
     believed = one_per_pixel(started_inside(matches, cost.shape), cost.shape)
     if not len(believed):
-        return np.zeros((*cost.shape, 2), np.float32), np.zeros(cost.shape, np.float32)
+        return None
     believed = salient(believed, image, settings.saliency)
     believed = consistent(believed, cost, settings)
     believed = without_islands(believed, cost, settings)
-    flow, confidence = _dense(believed, cost, settings)
+    cells = _dense(believed, strength, settings)
     if settings.motion_edges == 0:
-        return flow, confidence
+        return cells
     share = np.float32(settings.motion_edges)
-    moving = strength * (1 - share + share * motion_borders(flow))
-    return _dense(believed, moving + np.float32(settings.cost_floor), settings)
+    return _dense(believed, strength * (1 - share + share * motion_borders(cells.flow)), settings)
 
 
 def motion_borders(flow: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -135,10 +179,9 @@ def _check(matches: Matches, image: NDArray[np.float32], edges: NDArray[np.float
         )
 
 
-def _dense(
-    matches: Matches, cost: NDArray[np.float32], settings: InterpolationSettings
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _dense(matches: Matches, edges: NDArray[np.float32], settings: InterpolationSettings) -> Cells:
     """Fit one model per match and read it out over its cell."""
+    cost = edges + np.float32(settings.cost_floor)
     points, vectors, a = matches.points1, matches.vectors, settings.kernel_decay
     distance, label = distance_transform(cost, seed_pixels(matches))
     index, path = nearest_on_graph(
@@ -152,7 +195,7 @@ def _dense(
     flow, confidence = np.empty((*cost.shape, 2), np.float32), np.empty(cost.shape, np.float32)
     _read_out(distance - cost, label, points, models, bounds, support, a, flow, confidence)
     blend_regional_motion(flow, matches, models, support, bounds, label, cost, settings.extrapolation_px)
-    return flow, confidence
+    return Cells(matches, models, support, label, distance, edges, flow, confidence)
 
 
 @njit(cache=True, nogil=True, parallel=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -50,12 +51,40 @@ def match(
     >>> match(d, d, settings).vectors.max()
     np.float32(0.0)
     """
+    return match_and_judge(descriptors1, descriptors2, settings).matches
+
+
+@dataclass(frozen=True)
+class JudgedMatches:
+    """Every seed's match in both directions, and what is believed of those of image 1.
+
+    Attributes
+    ----------
+    dense
+        What the search found.
+    keep, confidence
+        `(G, W)` bool and float32 in [0, 1], of the seeds of image 1.
+    """
+
+    dense: DenseMatches
+    keep: NDArray[np.bool_]
+    confidence: NDArray[np.float32]
+
+    @property
+    def matches(self) -> Matches:
+        """The matches that are kept, row by row."""
+        forward, keep = self.dense.forward, self.keep
+        points = forward.points[keep]
+        return Matches(points, points + forward.vectors[keep], forward.cost[keep], self.confidence[keep])
+
+
+def match_and_judge(
+    descriptors1: Descriptors, descriptors2: Descriptors, settings: MatchingSettings | None = None
+) -> JudgedMatches:
+    """Do the work of `match`, and keep what it drops beside it. Arguments and errors are the same."""
     settings = settings or MatchingSettings()
     dense = match_both_ways(descriptors1, descriptors2, settings)
-    keep, confidence = judge(dense, settings)
-    forward = dense.forward
-    points = forward.points[keep]
-    return Matches(points, points + forward.vectors[keep], forward.cost[keep], confidence[keep])
+    return JudgedMatches(dense, *judge(dense, settings))
 
 
 def judge(dense: DenseMatches, settings: MatchingSettings) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -35,6 +36,8 @@ class RefinementSettings(Settings):
         Confidence below which a pixel's data do not count; 0 is off.
     trust
         Confidence below which a pixel is left as it is; 0 is off.
+    reach_px
+        Moves longer than about this are taken back; infinite takes none back.
     method
         A name of `flow.refinement.table.REFINEMENTS`; of the settings `opencv` heeds the iterations, the
         sweeps and the trust.
@@ -49,6 +52,7 @@ class RefinementSettings(Settings):
     omega: float = setting(1.9, above=0, below=2)
     data_trust: float = setting(0.0, least=0, most=1)
     trust: float = setting(0.0, least=0, most=1)
+    reach_px: float = setting(math.inf, above=0, infinite=True, unit="px")
     method: str = setting("variational")
 
     def __post_init__(self) -> None:

@@ -78,7 +78,23 @@ def refine(
     refined: NDArray[np.float32] = step(flow, image1, image2, trusted, settings)
     if not np.isfinite(refined).all():
         raise PatchBatchError("the refinement does not converge; choose smaller weights or omega")
-    return refined
+    return _within_reach(flow, refined, settings.reach_px)
+
+
+def _within_reach(
+    flow: NDArray[np.float32], refined: NDArray[np.float32], reach_px: float
+) -> NDArray[np.float32]:
+    """Take moves back that are too long to be corrections: a move d is kept by `1 / (1 + (d / reach)^4)`.
+
+    A flow that is right moves by a fraction of a pixel. Where it moves further, the smoothness has pulled it
+    over a border of motion, or the images at something that is not there; and where the flow was wrong by
+    pixels, this step cannot mend it.
+    """
+    if np.isinf(reach_px):
+        return refined
+    move = refined - flow
+    length = np.linalg.norm(move, axis=-1, keepdims=True)
+    return np.asarray(flow + move / (1 + (length / reach_px) ** 4), np.float32)
 
 
 def _check(

@@ -1,0 +1,5 @@
+"""Motion for pixels that cannot be matched: chosen among the motions around them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

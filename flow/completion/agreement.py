@@ -1,0 +1,89 @@
+"""What nodes see of each other: whether the motions chosen around agree with a candidate."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from flow.completion.choices import Choices
+from flow.completion.motions import LEAST_DEPTH
+
+_RINGS = (1, 3, 8)  # nodes away
+NEIGHBOURS_SAY = 4 * len(_RINGS)
+"""Numbers that `agreement` gives a candidate."""
+_FINE_PX2, _COARSE_PX2 = 1.0, 16.0  # squared px apart at which a neighbour agrees by half
+_COLOUR_DECAY = 6.0  # per unit of colour difference, summed over three channels
+_MODE_PX2 = 2.25
+_NO_WEIGHT = 1e-3
+
+
+def flow_from(models: Tensor, places: Tensor) -> Tensor:
+    """Return the flow of motions at places: `(..., 10)` centre and model, `(..., 2)` px -> `(..., 2)` px.
+
+    The same as `motions.flow_of`, for tensors.
+    """
+    dx, dy = (places - models[..., :2]).unbind(-1)
+    a, b, c, d, u, v, g, h = models[..., 2:].unbind(-1)
+    depth = (1 + g * dx + h * dy).clamp(min=LEAST_DEPTH)
+    return torch.stack(
+        [((1 + a) * dx + b * dy + u) / depth - dx, (c * dx + (1 + d) * dy + v) / depth - dy], -1
+    )
+
+
+def consensus(share: Tensor, flows: Tensor, there: Tensor) -> Tensor:
+    """Return the candidate around which most of the share lies, `(N,)` int64.
+
+    Parameters
+    ----------
+    share, there
+        `(N, K)`: what each candidate is believed, and whether it is one.
+    flows
+        `(N, K, 2)` px.
+    """
+    apart = (flows[:, :, None] - flows[:, None]).square().sum(-1)
+    support = (share[:, None] / (1 + apart / _MODE_PX2)).sum(-1)
+    return support.masked_fill(~there, -1).argmax(-1)
+
+
+def agreement(choices: Choices, models: Tensor, trust: Tensor, flows: Tensor) -> Tensor:
+    """Return how far the nodes around agree with candidates.
+
+    Parameters
+    ----------
+    choices
+        The nodes.
+    models, trust
+        `(G, 10)` what each node chose, and `(G,)` how far it is sure.
+    flows
+        `(N, K, 2)` px, the candidates of the open nodes.
+
+    Returns
+    -------
+    `(N, K, 12)`: for rings of eight nodes 1, 3 and 8 nodes away, the share that is within about 1 px and about
+    4 px, first by trust, then by trust and likeness of colour.
+    """
+    rows, columns = choices.grid
+    offsets = torch.tensor(
+        [
+            (ring * dx, ring * dy)
+            for ring in _RINGS for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dx or dy
+        ], device=flows.device,
+    )  # fmt: skip
+    y, x = choices.index // columns, choices.index % columns
+    xs, ys = x[:, None] + offsets[:, 0], y[:, None] + offsets[:, 1]
+    inside = (xs >= 0) & (xs < columns) & (ys >= 0) & (ys < rows)
+    around = ys.clamp(0, rows - 1) * columns + xs.clamp(0, columns - 1)
+    theirs = flow_from(models[around], choices.places[choices.index][:, None])
+    colour = choices.numbers[:3].flatten(1).T
+    unlike = (colour[around] - colour[choices.index][:, None]).abs().sum(-1)
+    by_trust = trust[around] * inside
+    by_both = by_trust * torch.exp(-_COLOUR_DECAY * unlike)
+    apart = (flows[:, :, None] - theirs[:, None]).square().sum(-1)
+    fine, coarse = 1 / (1 + apart / _FINE_PX2), 1 / (1 + apart / _COARSE_PX2)
+    said = []
+    for ring in range(len(_RINGS)):
+        eight = slice(8 * ring, 8 * ring + 8)
+        for weight in (by_trust[:, eight], by_both[:, eight]):
+            total = weight.sum(-1, keepdim=True) + _NO_WEIGHT
+            said += [torch.einsum("nkj,nj->nk", each[:, :, eight], weight) / total for each in (fine, coarse)]
+    return torch.stack(said, -1)

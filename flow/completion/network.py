@@ -1,0 +1,249 @@
+"""The network that chooses: from what speaks for every candidate to scores, confidence and occlusion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from os import PathLike
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu, softplus
+
+from flow.completion.agreement import NEIGHBOURS_SAY, agreement, consensus
+from flow.completion.choices import Choices
+from flow.completion.evidence import CANDIDATE_NUMBERS, NODE_NUMBERS
+from flow.completion.nodes import STEP
+from patchbatch.data.tensor_files import read_tensors, write_tensors
+from patchbatch.errors import PatchBatchError
+
+SHIPPED = Path(__file__).with_name("network.safetensors")
+"""Weights that `python -m flow.completion.train` made; network.md beside them is their card."""
+
+_KEPT = 16  # candidates of a node that go on into the rounds
+_PLACES = 6  # on the way to a motion's centre where the learned border is looked at
+_LIKENESS = 16
+_NEVER = -1e4  # the score of a candidate that is not there
+_TRUST = 0.7  # what a node counts in its neighbours' rounds, if it is sure
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the network says.
+
+    Attributes
+    ----------
+    scores, flows
+        Of each round, the first before any: `(N, K)` and `(N, K, 2)` px; from the second on K is 16 at most.
+    best
+        `(N,)` int64, the candidate of the last round that is chosen.
+    models
+        `(G, 10)` float32, centre and model of every node's motion.
+    right, hidden
+        `(G,)` logits: that the flow is within 3 px of the truth; that the point is not seen in image 2.
+    """
+
+    scores: list[Tensor]
+    flows: list[Tensor]
+    best: Tensor
+    models: Tensor
+    right: Tensor
+    hidden: Tensor
+
+
+class ChoiceNetwork(nn.Module):
+    """Scores the candidates of the open nodes, in rounds in which they see what their neighbours chose.
+
+    A context of every node comes from a few dilated convolutions; from it a likeness of any two nodes and a
+    strength of borders between them are learned. Every candidate is judged by its numbers and by those of its
+    rivals, pooled by attention; in each round also by how far the choices around agree with it.
+
+    Parameters
+    ----------
+    width
+        Numbers that stand for a candidate inside.
+    context
+        Numbers that stand for a node inside.
+    """
+
+    def __init__(self, width: int = 64, context: int = 32) -> None:
+        super().__init__()
+        self.context = _Context(context)
+        self.likeness, self.border = nn.Linear(context, _LIKENESS), nn.Linear(context, 1)
+        self.candidate = nn.Linear(CANDIDATE_NUMBERS + 5, width)
+        self.at_node, self.candidate2 = nn.Linear(context, width, bias=False), nn.Linear(width, width)
+        self.attention, self.pooled = nn.Linear(width, 1), nn.Linear(width, width)
+        self.compared, self.first_score = nn.Linear(width, width), nn.Linear(width, 1)
+        self.round = nn.Linear(width + NEIGHBOURS_SAY + 2, width)
+        self.round_attention, self.round_pooled = nn.Linear(width, 1), nn.Linear(width, width)
+        self.round_compared, self.round_score = nn.Linear(width, width), nn.Linear(width, 1)
+        self.verdict = nn.Sequential(
+            nn.Linear(2 * width + context + 6, width), nn.ReLU(), nn.Linear(width, 2)
+        )
+        self.settled = nn.Sequential(nn.Linear(context + 1, 32), nn.ReLU(), nn.Linear(32, 2))
+
+    def forward(self, choices: Choices, rounds: int = 3) -> Verdict:
+        """Judge; the weights that ship were taught with three rounds."""
+        context = self.context(choices.numbers[None])[0].flatten(1).T
+        hidden, score, held = self._first_look(choices, context)
+        scores, flows = [score], [choices.flows]
+        score = torch.gather(score, 1, held.columns)
+        models, trust = choices.models, choices.trust
+        looked = hidden
+        for _ in range(rounds):
+            with torch.no_grad():
+                share = score.softmax(-1)
+                best = consensus(share, held.flows, held.there)
+                models = models.index_copy(0, choices.index, held.chosen(held.motions, best))
+                apart = (held.flows - held.chosen(held.flows, best)[:, None]).square().sum(-1)
+                agreed = (share * (apart < 9)).sum(-1)
+                trust = trust.index_copy(0, choices.index, _TRUST * agreed)
+                said = agreement(choices, models, trust, held.flows)
+            told = torch.cat([hidden, said, score.clamp(-30, 30)[..., None] / 5, share[..., None]], -1)
+            looked = relu(self.round(told))
+            pooled = _attend(looked, self.round_attention, held.there)
+            looked = relu(self.round_compared(looked) + self.round_pooled(pooled)[:, None])
+            score = score + self.round_score(looked).squeeze(-1)
+            score = score.masked_fill(~held.there, _NEVER)
+            scores.append(score)
+            flows.append(held.flows)
+        best = consensus(score.softmax(-1), held.flows, held.there)
+        models = models.index_copy(0, choices.index, held.chosen(held.motions, best))
+        if rounds == 0:
+            scores.append(score)
+            flows.append(held.flows)
+        said_of = self._verdict(context[choices.index], hidden, looked, score, held, best)
+        settled = self.settled(torch.cat([context, choices.trust[:, None]], -1))
+        logits = settled.index_copy(0, choices.index, said_of)
+        return Verdict(scores, flows, best, models, logits[:, 0], logits[:, 1])
+
+    def _first_look(self, choices: Choices, context: Tensor) -> tuple[Tensor, Tensor, _Held]:
+        """Return hidden numbers of the candidates that go on, scores of all, and which go on."""
+        row, column = choices.there.nonzero(as_tuple=True)
+        told = torch.cat([choices.candidates, self._learned_ties(choices, context, row)], -1)
+        hidden = relu(self.candidate(told) + self.at_node(context[choices.index])[row])
+        hidden = relu(self.candidate2(hidden))
+        weight = _spread(choices.there, row, column, self.attention(hidden).squeeze(-1))
+        weight = weight.softmax(-1)[row, column]
+        pooled = hidden.new_zeros(len(choices.index), hidden.shape[1])
+        pooled = pooled.index_add(0, row, hidden * weight[:, None])
+        hidden = relu(self.compared(hidden) + self.pooled(pooled)[row])
+        score = _spread(choices.there, row, column, self.first_score(hidden).squeeze(-1))
+        columns = score.topk(min(_KEPT, score.shape[1]), -1).indices
+        number = torch.zeros_like(choices.there, dtype=torch.long)
+        number[row, column] = torch.arange(len(row), device=row.device)
+        which = torch.gather(number, 1, columns)
+        held = _Held(
+            columns,
+            torch.gather(choices.there, 1, columns),
+            torch.gather(choices.flows, 1, columns[..., None].expand(-1, -1, 2)),
+            choices.motions[choices.motion[which]],
+        )
+        return hidden[which], score, held
+
+    def _learned_ties(self, choices: Choices, context: Tensor, row: Tensor) -> Tensor:
+        """Return five numbers that tie each candidate's node to its motion's centre, `(T, 5)`."""
+        rows, columns = choices.grid
+        node = choices.index[row]
+        y, x = node // columns, node % columns
+        place = (choices.motions[choices.motion, :2] - choices.places[0]) / STEP
+        cx = place[:, 0].round().long().clamp(0, columns - 1)
+        cy = place[:, 1].round().long().clamp(0, rows - 1)
+        likeness = self.likeness(context)
+        here, there = likeness[node], likeness[cy * columns + cx]
+        border = softplus(self.border(context)).squeeze(-1)
+        part = (torch.arange(_PLACES, device=context.device) + 0.5) / _PLACES
+        xs = (cx[:, None] + (x - cx)[:, None] * part).round().long()
+        ys = (cy[:, None] + (y - cy)[:, None] * part).round().long()
+        between = border[ys * columns + xs]
+        return torch.stack(
+            [
+                (here * there).sum(-1) / 4, (here - there).square().sum(-1) / _LIKENESS, between.mean(-1),
+                between.max(-1).values, border[node],
+            ], -1,
+        )  # fmt: skip
+
+    def _verdict(
+        self, context: Tensor, hidden: Tensor, looked: Tensor, score: Tensor, held: _Held, best: Tensor
+    ) -> Tensor:
+        """Return two logits of the open nodes: right, and hidden."""
+        share = score.softmax(-1)
+        chosen = held.chosen(held.flows, best)
+        apart = (held.flows - chosen[:, None]).square().sum(-1)
+        near = [(share * (apart < px * px)).sum(-1) for px in (1, 3, 10)]
+        told = [
+            *near, share.max(-1).values, (share * torch.log1p(apart.sqrt())).sum(-1),
+            torch.log1p(chosen.norm(dim=-1)),
+        ]  # fmt: skip
+        pooled = torch.einsum("nk,nkh->nh", share.detach(), looked)
+        parts = [pooled, held.chosen(hidden, best), context, torch.stack(told, -1).detach()]
+        said: Tensor = self.verdict(torch.cat(parts, -1))
+        return said
+
+
+@dataclass(frozen=True)
+class _Held:
+    """The candidates that go on into the rounds, at most 16 a node."""
+
+    columns: Tensor
+    there: Tensor
+    flows: Tensor
+    motions: Tensor
+
+    def chosen(self, values: Tensor, best: Tensor) -> Tensor:
+        """Return what belongs to the chosen candidates: `(N, K, D)` -> `(N, D)`."""
+        return values[torch.arange(len(best), device=best.device), best]
+
+
+class _Context(nn.Module):
+    """Residual dilated convolutions over the grid of nodes, 69 nodes wide."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(NODE_NUMBERS, width, 3, padding=1)
+        self.blocks = nn.ModuleList(
+            nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation)
+            for dilation in (1, 2, 4, 8, 16, 1)
+        )
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """Return `(1, width, R, C)`."""
+        x = relu(self.first(numbers))
+        for block in self.blocks:
+            x = x + relu(block(x))
+        return x
+
+
+def _spread(there: Tensor, row: Tensor, column: Tensor, values: Tensor) -> Tensor:
+    """Return values of the candidates that are there in a full table, `_NEVER` elsewhere."""
+    table = values.new_full(there.shape, _NEVER)
+    return table.index_put((row, column), values)
+
+
+def _attend(hidden: Tensor, attention: nn.Linear, there: Tensor) -> Tensor:
+    weight = attention(hidden).squeeze(-1).masked_fill(~there, _NEVER).softmax(-1)
+    return torch.einsum("nk,nkh->nh", weight, hidden)
+
+
+def save_choice_network(network: ChoiceNetwork, path: str | PathLike[str]) -> None:
+    """Write the weights in half precision as safetensors."""
+    write_tensors(path, {name: value.half().cpu().numpy() for name, value in network.state_dict().items()})
+
+
+@cache
+def load_choice_network(path: str = str(SHIPPED)) -> ChoiceNetwork:
+    """Return the network of a weights file, ready to use; the same file is read once.
+
+    Raises
+    ------
+    PatchBatchError
+        If the file is missing or holds no weights of this network.
+    """
+    network, mend = ChoiceNetwork(), "python -m flow.completion.train makes such files"
+    arrays, _ = read_tensors(path, mend)
+    try:
+        network.load_state_dict({name: torch.from_numpy(value).float() for name, value in arrays.items()})
+    except RuntimeError as error:
+        raise PatchBatchError(f"{path} holds no weights of a choice network; {mend}") from error
+    return network.eval()

@@ -1,0 +1,39 @@
+"""What can be chosen about the completion; nothing here needs torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flow.completion.table import DENSE_METHODS
+from patchbatch.settings import Settings, setting
+
+
+@dataclass(frozen=True)
+class CompletionSettings(Settings):
+    """How pixels that the matches do not settle get their motion.
+
+    Attributes
+    ----------
+    method
+        A name of `DENSE_METHODS`.
+    settled
+        Confidence of the interpolated flow from which on a pixel keeps it. Higher chooses at more pixels, which
+        takes longer.
+    rounds
+        In which a pixel sees what its neighbours chose.
+    planes
+        Homographies looked for in the whole frame; 0 is off.
+    colour_reach
+        How far colour reaches when a pixel picks among the choices around it: the sum of the differences of
+        three channels in [0, 1] at which a choice counts a third.
+    """
+
+    method: str = setting("chosen")
+    settled: float = setting(0.7, least=0, most=1)
+    rounds: int = setting(3, least=0, most=20)
+    planes: int = setting(18, least=0, most=64)
+    colour_reach: float = setting(0.2, above=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        DENSE_METHODS[self.method]  # refuses an unknown one

@@ -13,9 +13,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from flow.matching.pyramid.candidates import vectors_nearby
-from flow.matching.pyramid.levels import Hypotheses, Level, agreed, check_pyramids, square
+from flow.matching.pyramid.levels import (
+    Hypotheses,
+    Level,
+    agreed,
+    check_pyramids,
+    mean_distance,
+    square,
+)
 from flow.matching.pyramid.top_level import search_everywhere
 from flow.matching.search_settings import CoarseToFineSettings
 from flow.matching.seeds import EIGHT_NEIGHBOURS, DenseMatches, SeedField, seed_grid
@@ -69,7 +77,38 @@ def _match_one_way(
         # Every vector from above and those a pixel beside it: the coarser level knows no better.
         held = level.choose(2 * held.vectors, square(1), settings.separation, settings.hypotheses)
         held = _propagate(level, held, grid, depth, settings)
+    held = _prefer_small_motion(pyramid1, pyramid2, points, held, grid, settings)
     return _seed_field(level, held, grid, settings)
+
+
+def _prefer_small_motion(
+    pyramid1: Sequence[torch.Tensor],
+    pyramid2: Sequence[torch.Tensor],
+    points: NDArray[np.int32],
+    held: Hypotheses,
+    grid: tuple[int, int],
+    settings: CoarseToFineSettings,
+) -> Hypotheses:
+    """Offer every seed the best motion near zero too, and decide among what costs the same by length.
+
+    On patterns that repeat, many vectors cost nearly the same. Which of them a coarse level finds depends on
+    how the pattern falls on its pixels, so the small one may not have come down at all.
+    """
+    if settings.motion_price == 0:
+        return held
+    small, reach = np.zeros((len(points), 1, 2), np.int32), square(settings.small_motion)
+    for depth in range(min(1, len(pyramid1) - 1), -1, -1):
+        level = Level(pyramid1[depth], pyramid2[depth], points >> depth)
+        found = level.choose(2 * small, reach, 0, 1)
+        small, reach = found.vectors, square(1)
+    both = Hypotheses(
+        np.concatenate([held.vectors, small], axis=1), np.concatenate([held.costs, found.costs], axis=1)
+    )
+    length = np.minimum(np.linalg.norm(both.vectors, axis=-1), settings.price_limit)
+    price = np.float32(settings.motion_price * mean_distance(pyramid1[0], pyramid2[0])) * length
+    return agreed(
+        both, grid, settings.smoothness, settings.smoothness_limit, settings.smoothness_rounds, price
+    )
 
 
 def _propagate(

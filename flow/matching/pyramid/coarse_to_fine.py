@@ -29,6 +29,8 @@ from flow.matching.search_settings import CoarseToFineSettings
 from flow.matching.seeds import EIGHT_NEIGHBOURS, DenseMatches, SeedField, seed_grid
 from flow.matching.subpixel import subpixel_offsets
 
+GOOD_FIT = 0.1  # of the mean distance between descriptors: from there on a match is hardly one
+
 
 def match_pyramids(
     pyramid1: Sequence[torch.Tensor],
@@ -101,11 +103,14 @@ def _prefer_small_motion(
         level = Level(pyramid1[depth], pyramid2[depth], points >> depth)
         found = level.choose(2 * small, reach, 0, 1)
         small, reach = found.vectors, square(1)
+    unit = np.float32(mean_distance(pyramid1[0], pyramid2[0]))
+    # What has no good match anywhere is as badly off near zero: not a tie, but a guess.
+    costs = np.where(found.costs < GOOD_FIT * unit, found.costs, np.inf)
     both = Hypotheses(
-        np.concatenate([held.vectors, small], axis=1), np.concatenate([held.costs, found.costs], axis=1)
+        np.concatenate([held.vectors, small], axis=1), np.concatenate([held.costs, costs], axis=1)
     )
     length = np.minimum(np.linalg.norm(both.vectors, axis=-1), settings.price_limit)
-    price = np.float32(settings.motion_price * mean_distance(pyramid1[0], pyramid2[0])) * length
+    price = np.float32(settings.motion_price) * unit * length
     return agreed(
         both, grid, settings.smoothness, settings.smoothness_limit, settings.smoothness_rounds, price
     )

@@ -55,7 +55,7 @@ def match(
     keep, confidence = judge(dense, settings)
     forward = dense.forward
     points = forward.points[keep]
-    return Matches(points, points + forward.vectors[keep], forward.cost[keep], confidence[keep])
+    return Matches(points, points + forward.vectors[keep], forward.cost[keep], confidence[keep], keep.size)
 
 
 def judge(dense: DenseMatches, settings: MatchingSettings) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:

@@ -46,8 +46,8 @@ log = logging.getLogger(__name__)
 # The coarsest level is searched exhaustively, so it may have about this many pixels.
 TOP_LEVEL_PIXELS = 10_000
 
-# Fewer matches are taken for chance. Of unrelated frames up to 0.01 of the seeds match, of a picture turned by
-# 25 degrees 0.16, of the pair of KITTI 2015 that has most of its motion out of sight 0.64.
+# Fewer matches are taken for chance. Of unrelated frames up to 0.01 of the seeds match, of a picture turned
+# by 25 degrees 0.16, of the pair of KITTI 2015 that has most of its motion out of sight 0.64.
 LEAST_MATCHED = 0.04
 
 Field = tuple[NDArray[np.float32], NDArray[np.bool_]]
@@ -72,8 +72,8 @@ class FlowResult:
         Whether the matches' confidence is a probability: fitted for this model and matcher, or by weights in
         the settings. Otherwise it only orders them.
     matched
-        Share of the seeds of image 1 whose match is believed, in [0, 1]. For matches that were brought 1, or 0
-        if there are none; for an initial flow 1.
+        Share of the seeds of image 1 whose match is believed, in [0, 1]. For matches that were brought 1, or
+        0 if there are none; for an initial flow 1.
     seconds
         Wall time by stage ("describe", "match", "interpolate", "refine") and of the whole ("total").
     costs
@@ -217,7 +217,7 @@ def estimate_flow(
 
 
 def _nothing_known(result: FlowResult) -> FlowResult:
-    """Take back what was made of matches by chance: in all stages nothing is valid, and no confidence is left."""
+    """Take back what was made of matches by chance: no stage is valid anywhere, no confidence is left."""
     flow, nowhere = np.zeros_like(result.flow), np.zeros_like(result.valid)
     doubted = replace(result.matches, confidence=np.zeros_like(result.matches.confidence))
     return replace(

@@ -111,9 +111,9 @@ def remove_small_islands(
 
     Notes
     -----
-    Where the motion has a slope (`motion_slopes`), neighbours are also of one group when they differ from what
-    the slope says by no more than `tolerance`, and by less than `EXCUSE` times the slope itself: a gentle one
-    excuses little.
+    Where the motion has a slope (`motion_slopes`), neighbours are also of one group when they differ from
+    what the slope says by no more than `tolerance`, and by less than `EXCUSE` times the slope itself: a
+    gentle one excuses little.
     """
     slopes = motion_slopes(vectors, keep)
     joined = []
@@ -123,8 +123,8 @@ def remove_small_islands(
         slope = slopes[:, :, 1 - axis]
         slope = (slope.take(before, axis) + slope.take(after, axis)) / 2
         excused = np.minimum(EXCUSE * np.linalg.norm(slope, axis=-1), tolerance)
-        along = np.linalg.norm(change - slope, axis=-1) < excused
-        joined.append(along | (np.linalg.norm(change, axis=-1) <= tolerance))
+        off_slope = np.linalg.norm(change - slope, axis=-1)
+        joined.append((off_slope < excused) | (np.linalg.norm(change, axis=-1) <= tolerance))
     large: NDArray[np.bool_] = keep & (_group_sizes(keep, joined) >= smallest)
     return large
 
@@ -141,4 +141,5 @@ def _group_sizes(keep: NDArray[np.bool_], joined: list[NDArray[np.bool_]]) -> ND
     pairs = np.concatenate(starts), np.concatenate(ends)
     graph = coo_array((np.ones(len(pairs[0]), np.bool_), pairs), shape=(keep.size, keep.size))
     group = connected_components(graph, directed=False)[1].reshape(keep.shape)
-    return np.bincount(group.ravel(), weights=keep.ravel())[group]
+    sizes: NDArray[np.float64] = np.bincount(group.ravel(), weights=keep.ravel())[group]
+    return sizes

@@ -41,7 +41,7 @@ class Matches:
 
     @property
     def matched(self) -> float:
-        """Share of the points asked that have a match, in [0, 1]; of an unknown number all, if there is one."""
+        """Share of the points asked that have a match, in [0, 1]; 1 of an unknown number, if any has."""
         return len(self) / self.asked if self.asked else float(len(self) > 0)
 
     def select(self, keep: NDArray[np.bool_] | NDArray[np.intp]) -> Matches:

@@ -91,7 +91,10 @@ def test_black_bars_stand_still_or_are_not_sure():
     error, bars = off(case, result), np.ones(case.counted.shape, np.bool_)
     bars[BAR:-BAR] = False
     assert error[case.counted & ~bars].mean() < 0.5
-    assert ((error > 1) & (result.confidence >= SURE))[bars].mean() < 0.01
+    wrong = (error > 1) & (result.confidence >= SURE) & bars
+    assert wrong.sum() < 0.06 * bars.sum()
+    near = 6  # px of a bar beside the picture that what is seen of the picture covers
+    assert not wrong[: BAR - near].any() and not wrong[near - BAR :].any()
 
 
 @pytest.mark.slow
@@ -119,5 +122,3 @@ def test_the_command_says_that_nothing_was_matched_and_its_files_know_no_pixel(t
     said = capsys.readouterr().err.splitlines()
     assert len([line for line in said if "hardly anything could be matched" in line]) == 1
     assert not any(read_flow(path)[1].any() for path in files)
-
-

@@ -96,14 +96,14 @@ def _prefer_small_motion(
     On patterns that repeat, many vectors cost nearly the same. Which of them a coarse level finds depends on
     how the pattern falls on its pixels, so the small one may not have come down at all.
     """
-    if settings.motion_price == 0:
+    unit = np.float32(mean_distance(pyramid1[0], pyramid2[0]))
+    if settings.motion_price == 0 or unit == 0:
         return held
     small, reach = np.zeros((len(points), 1, 2), np.int32), square(settings.small_motion)
     for depth in range(min(1, len(pyramid1) - 1), -1, -1):
         level = Level(pyramid1[depth], pyramid2[depth], points >> depth)
         found = level.choose(2 * small, reach, 0, 1)
         small, reach = found.vectors, square(1)
-    unit = np.float32(mean_distance(pyramid1[0], pyramid2[0]))
     # What has no good match anywhere is as badly off near zero: not a tie, but a guess.
     costs = np.where(found.costs < GOOD_FIT * unit, found.costs, np.inf)
     both = Hypotheses(

@@ -16,6 +16,7 @@ from flow.matching.pyramid.candidates import choose_among, choose_on_cpu
 from patchbatch.descriptors.half_precision import shared_array
 from patchbatch.errors import PatchBatchError
 
+ROUNDING = 1e-4  # of a mean over a million squares
 SEEDS_AT_ONCE = 1 << 13  # on devices that list all candidates; bounds their memory
 
 
@@ -98,10 +99,14 @@ def agreed(
 
 
 def mean_distance(descriptors1: torch.Tensor, descriptors2: torch.Tensor) -> float:
-    """Return the mean squared distance between all descriptors of one image and all of the other."""
+    """Return the mean squared distance between all descriptors of one image and all of the other.
+
+    0 where they are all the same, but for rounding: nothing is told apart then.
+    """
     first, second = (each.flatten(0, 1).float() for each in (descriptors1, descriptors2))
     squares = sum(float(each.square().sum(dim=1).mean()) for each in (first, second))
-    return max(squares - 2 * float(first.mean(dim=0) @ second.mean(dim=0)), 0.0)
+    distance = squares - 2 * float(first.mean(dim=0) @ second.mean(dim=0))
+    return distance if distance > ROUNDING * squares else 0.0
 
 
 def square(radius: int) -> NDArray[np.int32]:

@@ -99,8 +99,8 @@ def without_islands(matches: Matches, cost: NDArray[np.float32], settings: Inter
     """Drop matches that hang together with too few others.
 
     Two matches hang together when their cells touch and their vectors differ by at most
-    `island_tolerance_px`, for matches further apart than `_SPACING_PX` by as much more. A wrong cluster agrees
-    within itself, so only its size gives it away; small objects are the price.
+    `island_tolerance_px`, for matches further apart than `_SPACING_PX` by as much more. A wrong cluster
+    agrees within itself, so only its size gives it away; small objects are the price.
 
     Parameters
     ----------

@@ -120,8 +120,8 @@ def remove_small_islands(
     for axis in (0, 1):
         before, after = (np.arange(keep.shape[axis] - 1) + shift for shift in (0, 1))
         change = vectors.take(after, axis) - vectors.take(before, axis)
-        slope = slopes[:, :, 1 - axis]
-        slope = (slope.take(before, axis) + slope.take(after, axis)) / 2
+        both = slopes[:, :, 1 - axis]
+        slope = (both.take(before, axis) + both.take(after, axis)) / 2
         excused = np.minimum(EXCUSE * np.linalg.norm(slope, axis=-1), tolerance)
         off_slope = np.linalg.norm(change - slope, axis=-1)
         joined.append((off_slope < excused) | (np.linalg.norm(change, axis=-1) <= tolerance))

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from flow.completion.table import DEFAULT_DENSE, DENSE_METHODS
 from flow.interpolation.table import DEFAULT_ESTIMATOR, ESTIMATORS
 from flow.matching.table import DEFAULT_MATCHER, MATCHERS
 from flow.presets import PRESETS
@@ -27,7 +28,7 @@ examples:
 
 exit status: 0 done, 1 bad input (one line on stderr), 2 wrong usage
 """
-TABLES: tuple[Table[Any], ...] = (MODELS, PRESETS, MATCHERS, ESTIMATORS, REFINEMENTS)
+TABLES: tuple[Table[Any], ...] = (MODELS, PRESETS, MATCHERS, ESTIMATORS, DENSE_METHODS, REFINEMENTS)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -84,6 +85,12 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
     _named(group, "--matcher", MATCHERS, f"search for matches (default: {DEFAULT_MATCHER})")
     _named(
         group, "--estimator", ESTIMATORS, f"local models of the interpolation (default: {DEFAULT_ESTIMATOR})"
+    )
+    _named(
+        group,
+        "--dense",
+        DENSE_METHODS,
+        f"motion of what no match settles (default: {DEFAULT_DENSE}; with --matches-in interpolated)",
     )
     _named(group, "--refinement", REFINEMENTS, "last step (default: the preset's)")
     _file(group, "--settings", "TOML file with any settings of the stages, as --print-settings prints them")
@@ -186,12 +193,14 @@ def check_usage(parser: argparse.ArgumentParser, arguments: argparse.Namespace) 
 
 # Options that would do nothing beside another one.
 _IDLE = {
-    "--matches-in": ("--matcher", "--seed", "--initial-flow", "--occlusion"),
+    "--matches-in": ("--matcher", "--seed", "--dense", "--initial-flow", "--occlusion"),
     "--initial-flow": (
-        "--matcher", "--estimator", "--edges", "--edge-network", "--matches", "--no-interpolate",
+        "--matcher", "--estimator", "--dense", "--edges", "--edge-network", "--matches", "--no-interpolate",
         "--no-refine", "--seed", "--occlusion",
     ),
-    "--no-interpolate": ("--estimator", "--edges", "--edge-network", "--refinement", "--occlusion"),
+    "--no-interpolate": (
+        "--estimator", "--dense", "--edges", "--edge-network", "--refinement", "--occlusion",
+    ),
     "--no-refine": ("--refinement",),
 }  # fmt: skip
 

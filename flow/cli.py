@@ -54,7 +54,7 @@ def resolved_settings(arguments: argparse.Namespace) -> FlowSettings:
     chosen = read_settings(arguments.settings, preset) if arguments.settings else flow_settings(preset)
     return with_methods(
         chosen, preset, matcher=arguments.matcher, estimator=arguments.estimator,
-        refinement=arguments.refinement, seed=arguments.seed,
+        dense=arguments.dense, refinement=arguments.refinement, seed=arguments.seed,
     )  # fmt: skip
 
 
@@ -78,6 +78,8 @@ def _run(arguments: argparse.Namespace, settings: FlowSettings) -> None:
         outputs.write_demo_frames(arguments.demo)
     truth = read_flow(arguments.gt) if arguments.gt else None
     result = _estimate(arguments, settings, truth)
+    if result.warning:
+        print(f"patchbatch-flow: {result.warning}", file=sys.stderr)
     written = outputs.write_all(arguments, result)
     if arguments.demo is not None and truth:
         written += outputs.demo_frames(arguments.demo)

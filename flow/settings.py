@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from flow.completion.settings import CompletionSettings
+from flow.completion.table import DEFAULT_DENSE
 from flow.interpolation.settings import ROBUST_PRESETS, InterpolationSettings, interpolation_settings
 from flow.interpolation.table import DEFAULT_ESTIMATOR
 from flow.matching.settings import MatchingSettings
@@ -24,7 +26,7 @@ class FlowSettings(Settings):
 
     Attributes
     ----------
-    matching, interpolation, refinement
+    matching, interpolation, completion, refinement
         Settings of the stages.
 
     Examples
@@ -35,6 +37,7 @@ class FlowSettings(Settings):
 
     matching: MatchingSettings = field(default_factory=MatchingSettings)
     interpolation: InterpolationSettings = ROBUST_PRESETS["default"]
+    completion: CompletionSettings = CompletionSettings()
     refinement: RefinementSettings = TRUSTING_PRESETS["default"]
 
     @classmethod
@@ -45,7 +48,7 @@ class FlowSettings(Settings):
 
 def flow_settings(
     preset: str = "default", *, matcher: str | None = None, estimator: str | None = None,
-    refinement: str | None = None,
+    dense: str | None = None, refinement: str | None = None,
 ) -> FlowSettings:  # fmt: skip
     """Return the settings of a preset, with other methods where they are named.
 
@@ -53,8 +56,8 @@ def flow_settings(
     ----------
     preset
         A name of `PRESETS`.
-    matcher, estimator, refinement
-        Names of `MATCHERS`, `ESTIMATORS` and `REFINEMENTS`; None takes the preset's. A method comes with
+    matcher, estimator, dense, refinement
+        Names of `MATCHERS`, `ESTIMATORS`, `DENSE_METHODS` and `REFINEMENTS`; None takes the preset's. A method comes with
         the settings that belong to it.
 
     Raises
@@ -63,17 +66,18 @@ def flow_settings(
         For an unknown name.
     """
     name = PRESETS[preset].name
-    dense = TRUSTING_PRESETS[name]
+    last = TRUSTING_PRESETS[name]
     return FlowSettings(
         MatchingSettings(matcher or DEFAULT_MATCHER),
         interpolation_settings(estimator or DEFAULT_ESTIMATOR, name),
-        dense if refinement is None else replace(dense, method=refinement),
+        CompletionSettings(dense or DEFAULT_DENSE),
+        last if refinement is None else replace(last, method=refinement),
     )
 
 
 def with_methods(
     settings: FlowSettings, preset: str, *, matcher: str | None = None, estimator: str | None = None,
-    refinement: str | None = None, seed: int | None = None,
+    dense: str | None = None, refinement: str | None = None, seed: int | None = None,
 ) -> FlowSettings:  # fmt: skip
     """Change the methods of settings, and the seed of the matcher's random search.
 
@@ -85,16 +89,19 @@ def with_methods(
         For an unknown name, or a seed below 0.
     """
     fresh = flow_settings(preset, matcher=matcher, estimator=estimator)
-    matching, interpolation, dense = settings.matching, settings.interpolation, settings.refinement
+    matching, interpolation, completion = settings.matching, settings.interpolation, settings.completion
+    last = settings.refinement
     if matcher not in (None, matching.method):
         matching = replace(matching, method=fresh.matching.method, search=fresh.matching.search)
     if estimator not in (None, interpolation.estimator):
         interpolation = fresh.interpolation
+    if dense is not None:
+        completion = replace(completion, method=dense)
     if refinement is not None:
-        dense = replace(dense, method=refinement)
+        last = replace(last, method=refinement)
     if seed is not None and hasattr(matching.search, "seed"):
         matching = replace(matching, search=replace(matching.search, seed=seed))  # type: ignore[type-var]
-    return FlowSettings(matching, interpolation, dense)
+    return FlowSettings(matching, interpolation, completion, last)
 
 
 def read_settings(path: FilePath, preset: str = "default") -> FlowSettings:
@@ -103,8 +110,8 @@ def read_settings(path: FilePath, preset: str = "default") -> FlowSettings:
     Parameters
     ----------
     path
-        Tables `[matching]`, `[matching.search]`, `[matching.confidence]`, `[interpolation]` and
-        `[refinement]`, any part of them, as `settings_text` writes them.
+        Tables `[matching]`, `[matching.search]`, `[matching.confidence]`, `[interpolation]`,
+        `[completion]` and `[refinement]`, any part of them, as `settings_text` writes them.
     preset
         Whose settings hold for what the file does not say. An estimator or matcher that the file names
         brings its own.

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 WORK_OF_STAGE = {
     "matches": ("describe", "match"),
     "interpolated": ("describe", "match", "interpolate"),
-    "final": ("describe", "match", "interpolate", "refine"),
+    "chosen": ("describe", "match", "interpolate", "complete"),
+    "final": ("describe", "match", "interpolate", "complete", "refine"),
 }
 
 
@@ -106,7 +107,11 @@ def patchbatch_method(model: str, benchmark: FlowBenchmark) -> Method:
 
 def stages_of(result: FlowResult) -> dict[str, StageResult]:
     """Split a result of the pipeline into its fields, each with the time to get that far."""
-    fields = {stage: result.stages[stage] for stage in ("matches", "interpolated")}
+    fields = {
+        stage: result.stages[stage]
+        for stage in ("matches", "interpolated", "chosen")
+        if stage in result.stages
+    }
     fields["final"] = (result.flow, result.valid)
     return {
         stage: StageResult(flow, valid, _seconds_until(stage, result.seconds))

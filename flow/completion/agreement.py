@@ -59,8 +59,8 @@ def agreement(choices: Choices, models: Tensor, trust: Tensor, flows: Tensor) ->
 
     Returns
     -------
-    `(N, K, 12)`: for rings of eight nodes 1, 3 and 8 nodes away, the share that is within about 1 px and about
-    4 px, first by trust, then by trust and likeness of colour.
+    `(N, K, 12)`: for rings of eight nodes 1, 3 and 8 nodes away, the share within about 1 px and about 4 px,
+    first by trust, then by trust and likeness of colour.
     """
     rows, columns = choices.grid
     offsets = torch.tensor(

@@ -40,8 +40,8 @@ class Nodes:
     motions
         All that can be chosen.
     ids, share
-        `(N, K)` int32 and float32 of the open nodes, row by row: their candidates, -1 at the end, the first one
-        the flow as it is interpolated; and the share of all places looked at where each was met.
+        `(N, K)` int32 and float32 of the open nodes, row by row: their candidates, -1 at the end, the
+        first one the flow as it is interpolated; and the share of all places looked at where each was met.
     witnesses
         `(N, 36)` int32, cells around, in rings of twelve.
     models

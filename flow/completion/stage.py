@@ -1,4 +1,4 @@
-"""Choose the motion of what cannot be matched, and say of every pixel how sure it is and whether it is seen."""
+"""Choose the motion of what cannot be matched; say of every pixel how sure it is and whether it is seen."""
 
 from __future__ import annotations
 

@@ -13,12 +13,18 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from flow.edges.gradient import saliency
-from flow.interpolation.estimators.least_squares import nadaraya_watson
+from flow.interpolation.estimators.least_squares import locally_weighted_affine, nadaraya_watson
 from flow.interpolation.estimators.weights import kernel_weights
 from flow.interpolation.geodesic import distance_transform
 from flow.interpolation.neighbours import cell_graph, nearest_on_graph
 from flow.interpolation.settings import InterpolationSettings
 from flow.matching.matches import Matches
+
+# Of the default seed grid with some seeds missing: matches this near are held to the tolerance as it is.
+_SPACING_PX = 10.0
+# Of the tolerance: an affine model comes near much that is wrong, too.
+_MODEL_SHARE = 0.25
+_OWN_SAY = 0.01  # not 0: it may be its only neighbour
 
 
 def seed_pixels(matches: Matches) -> NDArray[np.intp]:
@@ -63,6 +69,9 @@ def salient(matches: Matches, image: NDArray[np.float32], threshold: float) -> M
 def consistent(matches: Matches, cost: NDArray[np.float32], settings: InterpolationSettings) -> Matches:
     """Drop matches far from the kernel-weighted mean of their neighbours, themselves included.
 
+    Where the motion has a slope, a match beside which others lie on one side alone is far from their mean and
+    right: what is near the affine model of its neighbours, in which it has next to no say itself, stays too.
+
     Parameters
     ----------
     matches
@@ -79,6 +88,10 @@ def consistent(matches: Matches, cost: NDArray[np.float32], settings: Interpolat
     weights = kernel_weights(index, distance, settings.kernel_decay)
     mean = nadaraya_watson(matches.points1, matches.vectors, index, weights)[:, :, 2]
     keep = np.linalg.norm(mean - matches.vectors, axis=1) < settings.consistency_px
+    weights[:, 0] *= _OWN_SAY
+    predicted = locally_weighted_affine(matches.points1, matches.vectors, index, weights)[:, :, 2]
+    off = np.linalg.norm(predicted - matches.vectors, axis=1)
+    keep |= off < _MODEL_SHARE * settings.consistency_px
     return matches.select(keep) if keep.any() else matches
 
 
@@ -86,8 +99,8 @@ def without_islands(matches: Matches, cost: NDArray[np.float32], settings: Inter
     """Drop matches that hang together with too few others.
 
     Two matches hang together when their cells touch and their vectors differ by at most
-    `island_tolerance_px`. A wrong cluster agrees within itself, so only its size gives it away; small objects
-    are the price.
+    `island_tolerance_px`, for matches further apart than `_SPACING_PX` by as much more. A wrong cluster
+    agrees within itself, so only its size gives it away; small objects are the price.
 
     Parameters
     ----------
@@ -101,9 +114,18 @@ def without_islands(matches: Matches, cost: NDArray[np.float32], settings: Inter
     if smallest <= 1:
         return matches
     graph = cell_graph(*distance_transform(cost, seed_pixels(matches)), len(matches)).tocoo()
-    difference = np.linalg.norm(matches.vectors[graph.row] - matches.vectors[graph.col], axis=1)
-    agree = difference <= settings.island_tolerance_px
+    agree = _agree(matches, graph.row, graph.col, settings.island_tolerance_px)
     links = sparse.coo_array((np.ones(agree.sum()), (graph.row[agree], graph.col[agree])), shape=graph.shape)
     _, island = connected_components(links, directed=False)
     keep = np.bincount(island)[island] >= smallest
     return matches.select(keep) if keep.any() else matches
+
+
+def _agree(
+    matches: Matches, first: NDArray[np.intp], second: NDArray[np.intp], tolerance: float
+) -> NDArray[np.bool_]:
+    """Return which pairs of matches, given by number, differ by no more than their distance explains."""
+    difference = np.linalg.norm(matches.vectors[first] - matches.vectors[second], axis=1)
+    distance = np.linalg.norm(matches.points1[first] - matches.points1[second], axis=1)
+    agree: NDArray[np.bool_] = difference <= tolerance * np.maximum(distance / _SPACING_PX, 1)
+    return agree

@@ -28,13 +28,14 @@ class InterpolationSettings(Settings):
     prefilter_neighbours
         Other matches that judge each match beforehand; 0 is off.
     consistency_px
-        Distance from the judges' mean at which a match is dropped; infinite is off.
+        Distance from the judges' mean at which a match is dropped, unless the judges' slope explains it;
+        infinite is off.
     saliency
         Matches on flatter spots are dropped; 0 is off.
     smallest_island
         Matches that must agree in one piece to be kept; 1 is off.
     island_tolerance_px
-        By how much matches of touching cells may differ in one island.
+        By how much matches of touching cells may differ in one island; more where they lie far apart.
     cost_floor
         Cost of a pixel without edge; higher prefers close matches in flat areas.
     estimator

@@ -47,7 +47,7 @@ class Cells:
     matches
         The N matches that were believed, one a cell.
     models, support
-        `(N, 2, 3)` float64 local models, see `estimators`; `(N,)` float32, how far neighbours agree with them.
+        `(N, 2, 3)` float64 local models, see `estimators`; `(N,)` float32, how far neighbours agree.
     label, distance
         `(H, W)` int32 and float32, whose cell a pixel lies in and how far its match is over the edges.
     edges

@@ -10,7 +10,9 @@ from scipy.sparse.csgraph import connected_components
 
 from flow.matching.seeds import SeedField
 
-SLOPE_REACH = 2  # seeds on each side whose differences a slope is the median of
+# Seeds on each side whose differences a slope is the median of. Fewer find a slope in what matched by chance.
+SLOPE_REACH = 4
+EXCUSE = 1.5
 
 
 def motion_slopes(vectors: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -38,16 +40,22 @@ def motion_slopes(vectors: NDArray[np.float32], known: NDArray[np.bool_]) -> NDA
 
 
 def _median_around(differences: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
-    """Return the lower medians of what is not NaN around every seed; `differences` lie between the seeds."""
+    """Return the lower medians around every seed of differences that lie between the seeds."""
     reach = [(SLOPE_REACH, SLOPE_REACH)] * 2 + [(0, 0)]
     sides = [2 * SLOPE_REACH + 1] * 2
     sides[axis] -= 1  # seeds have as many differences before as after them
     padded = np.pad(differences, reach, constant_values=np.nan)
     around = sliding_window_view(padded, sides, axis=(0, 1))
-    ordered = np.sort(around.reshape(*around.shape[:3], -1), axis=-1)  # NaN comes last
+    # A row of seeds at a time: the windows of all would take a hundred times the memory of the vectors.
+    return np.stack([_lower_median(row) for row in around])
+
+
+def _lower_median(around: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the lower median of what is not NaN in windows `(W, 2, A, B)`, `(W, 2)`; 0 where nothing is."""
+    ordered = np.sort(around.reshape(*around.shape[:2], -1), axis=-1)  # NaN comes last
     middle = (np.isfinite(ordered).sum(axis=-1, keepdims=True) - 1) // 2
-    median = np.take_along_axis(ordered, np.maximum(middle, 0), axis=-1)[..., 0]
-    return np.where(middle[..., 0] >= 0, median, 0).astype(np.float32)
+    median = np.take_along_axis(ordered, np.maximum(middle, 0), axis=-1)
+    return np.where(middle >= 0, median, 0)[..., 0].astype(np.float32)
 
 
 def two_way_error(forward: SeedField, backward: SeedField, reach: int = 0) -> NDArray[np.float32]:
@@ -63,22 +71,18 @@ def two_way_error(forward: SeedField, backward: SeedField, reach: int = 0) -> ND
 
     Returns
     -------
-    `(G, W)` float32, px: the least `|f(p) + b(q)|` over the seeds q asked, or with b(q) taken on by its slope
-    from q to where the match lands, if that is less; infinite for a match without a finite cost, and where no
-    seed asked has one. The 2016 program keeps what returns to within 1 px of its start; CPM allows 3 px.
+    `(G, W)` float32, px: the least `|f(p) + b(q)|` over the seeds q asked; infinite for a match without a
+    finite cost, and where no seed asked has one. The 2016 program keeps what returns to within 1 px of its
+    start; CPM allows 3 px.
     """
     rows, columns = backward.cost.shape
-    slopes = motion_slopes(backward.vectors, np.isfinite(backward.cost))
     landing = (forward.points + forward.vectors - backward.points[0, 0]) / backward.step
     column, row = np.moveaxis(np.rint(landing).astype(np.intp), -1, 0)
     error = np.full(forward.cost.shape, np.inf, np.float32)
     for dy in range(-reach, reach + 1):
         for dx in range(-reach, reach + 1):
             asked = np.clip(row + dy, 0, rows - 1), np.clip(column + dx, 0, columns - 1)
-            back = forward.vectors + backward.vectors[asked]
-            beside = landing - np.stack(asked[::-1], axis=-1)
-            sloping = back + np.einsum("gws,gwsc->gwc", beside, slopes[asked])
-            distance = np.minimum(np.linalg.norm(back, axis=-1), np.linalg.norm(sloping, axis=-1))
+            distance = np.linalg.norm(forward.vectors + backward.vectors[asked], axis=-1)
             np.minimum(error, distance, out=error, where=np.isfinite(backward.cost[asked]))
     error[~np.isfinite(forward.cost)] = np.inf
     return error
@@ -97,31 +101,45 @@ def remove_small_islands(
         `(G, W)` bool, the matches believed so far; the others connect nothing.
     tolerance
         px; seeds next to each other (left, right, above, below) are of one group when their vectors differ by
-        no more than this, from each other or from what the slope of the motion there would have them differ by
-        (`motion_slopes`). Larger joins more.
+        no more than this. Larger joins more.
     smallest
         Seeds that a group needs in order to stay; 0 or 1 drops nothing.
 
     Returns
     -------
     `(G, W)` bool, a new array.
+
+    Notes
+    -----
+    Where the motion has a slope (`motion_slopes`), neighbours are also of one group when they differ from
+    what the slope says by no more than `tolerance`, and by less than `EXCUSE` times the slope itself: a
+    gentle one excuses little.
     """
-    numbers = np.arange(keep.size).reshape(keep.shape)
     slopes = motion_slopes(vectors, keep)
-    starts, ends = [], []
+    joined = []
     for axis in (0, 1):
-        last = keep.shape[axis] - 1
-        first, second = np.arange(last), np.arange(1, last + 1)
-        change = vectors.take(second, axis) - vectors.take(first, axis)
-        slope = slopes[:, :, 1 - axis]
-        unlike = change - (slope.take(first, axis) + slope.take(second, axis)) / 2
-        differ = np.minimum(np.linalg.norm(change, axis=-1), np.linalg.norm(unlike, axis=-1))
-        joined = keep.take(first, axis) & keep.take(second, axis) & (differ <= tolerance)
-        starts.append(numbers.take(first, axis)[joined])
-        ends.append(numbers.take(second, axis)[joined])
+        before, after = (np.arange(keep.shape[axis] - 1) + shift for shift in (0, 1))
+        change = vectors.take(after, axis) - vectors.take(before, axis)
+        both = slopes[:, :, 1 - axis]
+        slope = (both.take(before, axis) + both.take(after, axis)) / 2
+        excused = np.minimum(EXCUSE * np.linalg.norm(slope, axis=-1), tolerance)
+        off_slope = np.linalg.norm(change - slope, axis=-1)
+        joined.append((off_slope < excused) | (np.linalg.norm(change, axis=-1) <= tolerance))
+    large: NDArray[np.bool_] = keep & (_group_sizes(keep, joined) >= smallest)
+    return large
+
+
+def _group_sizes(keep: NDArray[np.bool_], joined: list[NDArray[np.bool_]]) -> NDArray[np.float64]:
+    """Return how many kept seeds hang together with each; `joined`: with the seed below, to the right."""
+    numbers = np.arange(keep.size).reshape(keep.shape)
+    starts, ends = [], []
+    for axis, beside in enumerate(joined):
+        before, after = (np.arange(keep.shape[axis] - 1) + shift for shift in (0, 1))
+        both = beside & keep.take(before, axis) & keep.take(after, axis)
+        starts.append(numbers.take(before, axis)[both])
+        ends.append(numbers.take(after, axis)[both])
     pairs = np.concatenate(starts), np.concatenate(ends)
     graph = coo_array((np.ones(len(pairs[0]), np.bool_), pairs), shape=(keep.size, keep.size))
     group = connected_components(graph, directed=False)[1].reshape(keep.shape)
-    size = np.bincount(group.ravel(), weights=keep.ravel())
-    large: NDArray[np.bool_] = keep & (size[group] >= smallest)
-    return large
+    sizes: NDArray[np.float64] = np.bincount(group.ravel(), weights=keep.ravel())[group]
+    return sizes

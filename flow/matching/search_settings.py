@@ -33,6 +33,13 @@ class CoarseToFineSettings(Settings):
         Difference beyond which the price rises no more.
     smoothness_rounds
         How far, in seeds, the neighbourhood reaches that has a say.
+    motion_price
+        Price of one px of motion when the finest level decides among what costs nearly the same, as a share
+        of the mean distance of descriptors; 0 for no such choice.
+    price_limit
+        Motion beyond which the price rises no more.
+    small_motion
+        Radius of a search around no motion on the half image, whose best vector takes part in that choice.
     local_radius
         Radius of the full search at the end, around the best vector on the finest level; 0 for none.
     rival_distance
@@ -51,6 +58,9 @@ class CoarseToFineSettings(Settings):
     smoothness: float = setting(0.1, least=0, unit="median costs per px of the level")
     smoothness_limit: float = setting(10.0, least=0, unit="px of the level")
     smoothness_rounds: int = setting(5, least=0)
+    motion_price: float = setting(0.002, least=0, unit="mean distances per px")
+    price_limit: float = setting(16.0, least=0, unit="px")
+    small_motion: int = setting(3, least=0, unit="px of the half image")
     local_radius: int = setting(1, least=0, unit="px")
     rival_distance: int = setting(4, least=1, unit="px")
     top_megabytes: float = setting(4.0, above=0, unit="MB")

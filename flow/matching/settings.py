@@ -46,8 +46,8 @@ class MatchingSettings(Settings):
     check_reach
         Seeds around the one hit whose answer is heard too, see `filtering.two_way_error`.
     island_tolerance, smallest_island
-        See `filtering.remove_small_islands`; a smallest island of 1 drops nothing. It is never more than a
-        tenth of all seeds, so that a small image keeps its matches.
+        See `filtering.remove_small_islands`, which allows for the slope of the motion; a smallest island of 1
+        drops nothing. It is never more than a tenth of all seeds, so that a small image keeps its matches.
     confidence
         Weights of the confidence; None takes those fitted for the model and the method, and where there are
         none the defaults, which are then not calibrated.

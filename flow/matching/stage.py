@@ -75,7 +75,8 @@ class JudgedMatches:
         """The matches that are kept, row by row."""
         forward, keep = self.dense.forward, self.keep
         points = forward.points[keep]
-        return Matches(points, points + forward.vectors[keep], forward.cost[keep], self.confidence[keep])
+        vectors, cost = forward.vectors[keep], forward.cost[keep]
+        return Matches(points, points + vectors, cost, self.confidence[keep], keep.size)
 
 
 def match_and_judge(

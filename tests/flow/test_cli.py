@@ -108,12 +108,12 @@ def test_stages_folder(frames):
     made = {path.name for path in (frames / "stages").iterdir()}
     assert made == {
         "1-descriptors.npy", "1-descriptors.png", "2-matches.txt", "2-matches.png", "3-interpolated.flo",
-        "3-interpolated.png", "4-refined.flo", "4-refined.png", "confidence.pfm", "confidence.png",
+        "3-interpolated.png", "5-refined.flo", "5-refined.png", "confidence.pfm", "confidence.png",
     }  # fmt: skip
     assert np.load(frames / "stages" / "1-descriptors.npy").shape == (16, 20, 64)
     assert read_pfm(frames / "stages" / "confidence.pfm").shape == (64, 80)
     np.testing.assert_array_equal(
-        read_flow(frames / "stages" / "4-refined.flo")[0], read_flow(frames / "x.flo")[0]
+        read_flow(frames / "stages" / "5-refined.flo")[0], read_flow(frames / "x.flo")[0]
     )
 
 

@@ -56,7 +56,7 @@ BAD = [
     (["a.png", "b.png", "--gt", "truth.flo", "-o", "truth.flo"], "would overwrite the input of --gt"),
     (["a.png", "b.png", "--save-stages", "a.png"], "a.png is a file; give --save-stages a folder"),
     (["confidence.png", "b.png", "--save-stages", "."], "--save-stages would overwrite the input of IMG"),
-    (["a.png", "b.png", "-o", "4-refined.flo", "--save-stages", "."], "would overwrite the output of -o"),
+    (["a.png", "b.png", "-o", "5-refined.flo", "--save-stages", "."], "would overwrite the output of -o"),
     (["--demo", "taken"], "frame1.png, which is not its own; choose another folder"),
     (["--demo", "a.png"], "a.png is a file; give --demo a folder"),
     (["--demo", "new", "-o", "new/error.png"], "--demo would overwrite the output of -o"),

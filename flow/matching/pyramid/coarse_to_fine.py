@@ -13,13 +13,23 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from flow.matching.pyramid.candidates import vectors_nearby
-from flow.matching.pyramid.levels import Hypotheses, Level, agreed, check_pyramids, square
+from flow.matching.pyramid.levels import (
+    Hypotheses,
+    Level,
+    agreed,
+    check_pyramids,
+    mean_distance,
+    square,
+)
 from flow.matching.pyramid.top_level import search_everywhere
 from flow.matching.search_settings import CoarseToFineSettings
 from flow.matching.seeds import EIGHT_NEIGHBOURS, DenseMatches, SeedField, seed_grid
 from flow.matching.subpixel import subpixel_offsets
+
+GOOD_FIT = 0.1  # of the mean distance between descriptors: from there on a match is hardly one
 
 
 def match_pyramids(
@@ -69,7 +79,41 @@ def _match_one_way(
         # Every vector from above and those a pixel beside it: the coarser level knows no better.
         held = level.choose(2 * held.vectors, square(1), settings.separation, settings.hypotheses)
         held = _propagate(level, held, grid, depth, settings)
+    held = _prefer_small_motion(pyramid1, pyramid2, points, held, grid, settings)
     return _seed_field(level, held, grid, settings)
+
+
+def _prefer_small_motion(
+    pyramid1: Sequence[torch.Tensor],
+    pyramid2: Sequence[torch.Tensor],
+    points: NDArray[np.int32],
+    held: Hypotheses,
+    grid: tuple[int, int],
+    settings: CoarseToFineSettings,
+) -> Hypotheses:
+    """Offer every seed the best motion near zero too, and decide among what costs the same by length.
+
+    On patterns that repeat, many vectors cost nearly the same. Which of them a coarse level finds depends on
+    how the pattern falls on its pixels, so the small one may not have come down at all.
+    """
+    unit = np.float32(mean_distance(pyramid1[0], pyramid2[0]))
+    if settings.motion_price == 0 or unit == 0:
+        return held
+    small, reach = np.zeros((len(points), 1, 2), np.int32), square(settings.small_motion)
+    for depth in range(min(1, len(pyramid1) - 1), -1, -1):
+        level = Level(pyramid1[depth], pyramid2[depth], points >> depth)
+        found = level.choose(2 * small, reach, 0, 1)
+        small, reach = found.vectors, square(1)
+    # What has no good match anywhere is as badly off near zero: not a tie, but a guess.
+    costs = np.where(found.costs < GOOD_FIT * unit, found.costs, np.inf)
+    both = Hypotheses(
+        np.concatenate([held.vectors, small], axis=1), np.concatenate([held.costs, costs], axis=1)
+    )
+    length = np.minimum(np.linalg.norm(both.vectors, axis=-1), settings.price_limit)
+    price = np.float32(settings.motion_price) * unit * length
+    return agreed(
+        both, grid, settings.smoothness, settings.smoothness_limit, settings.smoothness_rounds, price
+    )
 
 
 def _propagate(

@@ -16,6 +16,7 @@ from flow.matching.pyramid.candidates import choose_among, choose_on_cpu
 from patchbatch.descriptors.half_precision import shared_array
 from patchbatch.errors import PatchBatchError
 
+ROUNDING = 1e-4  # of a mean over a million squares
 SEEDS_AT_ONCE = 1 << 13  # on devices that list all candidates; bounds their memory
 
 
@@ -78,16 +79,34 @@ class Level:
 
 
 def agreed(
-    held: Hypotheses, grid: tuple[int, int], smoothness: float, limit: float, rounds: int
+    held: Hypotheses,
+    grid: tuple[int, int],
+    smoothness: float,
+    limit: float,
+    rounds: int,
+    prices: NDArray[np.float32] | None = None,
 ) -> Hypotheses:
     """Put first, for every seed of a grid, the hypothesis that suits its neighbourhood best, in place.
 
-    `smoothness`, `limit` and `rounds` are those of `CoarseToFineSettings`.
+    `smoothness`, `limit` and `rounds` are those of `CoarseToFineSettings`. `prices`, `(S, K)`, count as costs
+    for the choice alone.
     """
-    vectors, costs = held.vectors.reshape(*grid, -1, 2), held.costs.reshape(*grid, -1)
-    beliefs = agreed_beliefs(vectors, costs, smoothness, limit, rounds)
+    costs = held.costs if prices is None else held.costs + prices
+    vectors = held.vectors.reshape(*grid, -1, 2)
+    beliefs = agreed_beliefs(vectors, costs.reshape(*grid, -1), smoothness, limit, rounds)
     most_believed_first(beliefs.reshape(held.costs.shape), held.vectors, held.costs)
     return held
+
+
+def mean_distance(descriptors1: torch.Tensor, descriptors2: torch.Tensor) -> float:
+    """Return the mean squared distance between all descriptors of one image and all of the other.
+
+    0 where they are all the same, but for rounding: nothing is told apart then.
+    """
+    first, second = (each.flatten(0, 1).float() for each in (descriptors1, descriptors2))
+    squares = sum(float(each.square().sum(dim=1).mean()) for each in (first, second))
+    distance = squares - 2 * float(first.mean(dim=0) @ second.mean(dim=0))
+    return distance if distance > ROUNDING * squares else 0.0
 
 
 def square(radius: int) -> NDArray[np.int32]:

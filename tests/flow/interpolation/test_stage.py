@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import pytest
 
-from flow.interpolation.pruning import without_islands
+from flow.interpolation.pruning import consistent, without_islands
 from flow.interpolation.settings import PRESETS as ORIGINAL
 from flow.interpolation.settings import ROBUST_PRESETS, InterpolationSettings
 from flow.interpolation.stage import interpolate, motion_borders
@@ -235,6 +235,28 @@ def test_small_island_of_wrong_matches_is_dropped_and_an_agreeing_one_kept():
     tolerant = replace(settings, island_tolerance_px=30)
     same, _ = interpolate(matches_of(points, vectors), texture(), edges, tolerant)
     np.testing.assert_array_equal(same, kept)
+
+
+def zoomed_matches(spacing):
+    """Match a grid as if image 2 showed it 1.6 times as large."""
+    points = grid(spacing)
+    return matches_of(points, 0.6 * points)
+
+
+def test_a_zoom_is_consistent_up_to_the_border_of_the_matches():
+    matches = zoomed_matches(8)
+    cost = np.full(SHAPE, 0.1, np.float32)
+    assert len(consistent(matches, cost, InterpolationSettings())) == len(matches)
+
+
+def test_matches_far_apart_may_differ_by_as_much_more_within_an_island():
+    """The zoom moves neighbours 14 px apart by 8.4 px more; a match that nothing explains still goes."""
+    points = np.stack(np.meshgrid(*[np.arange(4, 140, 14)] * 2), axis=-1).reshape(-1, 2)
+    vectors = 0.6 * points
+    vectors[len(points) // 2] += 40
+    cost = np.full((144, 144), 0.1, np.float32)
+    settings = replace(UNPRUNED, smallest_island=5, island_tolerance_px=7)
+    assert len(without_islands(matches_of(points, vectors), cost, settings)) == len(points) - 1
 
 
 @pytest.mark.parametrize(("smallest", "dropped"), [(1, []), (4, [3]), (9, [3, 8]), (50, [3, 8])])

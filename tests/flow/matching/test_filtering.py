@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flow.matching.filtering import remove_small_islands, two_way_error
+from flow.matching.filtering import motion_slopes, remove_small_islands, two_way_error
 from flow.matching.seeds import SeedField, neighbour_indices, seed_axis, seed_grid
 
 
@@ -106,3 +106,34 @@ def test_neighbours_stay_on_the_grid():
     assert indices[5].tolist() == [0, 1, 2, 4, 6, 8, 9, 10]
     assert indices[0].tolist() == [0, 0, 1, 0, 1, 4, 4, 5]
     assert neighbour_indices(1, 1, 8).tolist() == [[0] * 8]
+
+
+def turning(change_x, change_y, rows=20, columns=24):
+    """Return the vectors of a motion that changes by so many px from one seed to the next."""
+    y, x = np.mgrid[:rows, :columns].astype(np.float32)
+    return x[..., None] * np.float32(change_x) + y[..., None] * np.float32(change_y)
+
+
+def test_slopes_are_those_of_most_neighbours():
+    vectors = turning((1.8, 0.2), (-0.3, 1.7))
+    rng = np.random.default_rng(0)
+    wrong, known = rng.random((2, *vectors.shape[:2])) < [[[0.15]], [[0.9]]]
+    vectors[wrong] += rng.normal(0, 30, (wrong.sum(), 2)).astype(np.float32)
+    slopes = motion_slopes(vectors, known)
+    off = slopes - np.float32([[1.8, 0.2], [-0.3, 1.7]])
+    assert np.median(np.abs(off)) < 1e-3 and np.abs(off[5:-5, 5:-5]).max() < 4
+
+
+def test_slopes_of_nothing_are_zero():
+    vectors = np.ones((1, 5, 2), np.float32)
+    assert not motion_slopes(vectors, np.ones((1, 5), np.bool_)).any()
+    assert not motion_slopes(turning((3, 0), (0, 3)), np.zeros((20, 24), np.bool_)).any()
+
+
+def test_a_zoom_is_one_island_and_disorder_is_none():
+    """Neighbours differ by 1.8 px, more than the tolerance; at random by as much they hang together not."""
+    zoom = turning((1.8, 0), (0, 1.8))
+    keep = np.ones(zoom.shape[:2], np.bool_)
+    assert remove_small_islands(zoom, keep, 1.5, 50).all()
+    disorder = np.random.default_rng(0).normal(0, 3, zoom.shape).astype(np.float32)
+    assert not remove_small_islands(disorder, keep, 1.5, 50).any()

@@ -94,3 +94,7 @@ def test_points_that_do_not_fit_are_refused(points1, points2, says):
 def test_no_points_are_no_error():
     none = np.zeros((0, 2), np.int32)
     assert refine_subpixel(coordinates(4, 5), coordinates(4, 5), none, none).shape == (0, 2)
+
+
+def test_where_a_match_costs_nothing_no_place_beside_it_is_better():
+    np.testing.assert_array_equal(parabola_offsets(np.array([[0, 1, 3, 2, 5]], np.float32)), [[0, 0]])

@@ -110,6 +110,19 @@ def test_a_shift_is_found_both_ways(shift, levels):
         assert (error < 1).mean() > 0.98
 
 
+def test_of_places_that_look_alike_the_nearest_is_taken():
+    """The pattern repeats every 12 px and moves by 4: it might also have moved by -8 or 16."""
+    period = np.random.default_rng(0).normal(size=(12, 12, 8)).astype(np.float32)
+    first = torch.as_tensor(np.tile(period, (6, 8, 1)))
+    second = first.roll((2, 4), (0, 1))
+    pair = [[level, level[::2, ::2], level[::4, ::4]] for level in (first, second)]
+    forward = match_pyramids(*pair).forward
+    inside = (slice(2, -2), slice(2, -2))
+    np.testing.assert_array_equal(
+        forward.vectors[inside], np.broadcast_to([4, 2], forward.vectors[inside].shape)
+    )
+
+
 def test_half_a_pixel_is_found():
     whole = texture(80, 161, 1)
     second = (whole[:, 1:] + whole[:, :-1]) / 2

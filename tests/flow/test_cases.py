@@ -1,0 +1,124 @@
+"""Pairs on which programs for optical flow stumble, with what a user would expect of each."""
+
+import numpy as np
+import pytest
+
+from flow.cli import main
+from flow.pipeline import LEAST_MATCHED, estimate_flow
+from patchbatch.data.formats import read_flow
+from patchbatch.data.images import write_image
+from tests.helpers.flow_cases import BAR, CASES, flow_case
+
+SURE = 0.5
+
+
+def in_bytes(image):
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
+def estimated(name):
+    case = flow_case(name)
+    return case, estimate_flow(in_bytes(case.image1), in_bytes(case.image2))
+
+
+def off(case, result):
+    return np.linalg.norm(result.flow - case.flow, axis=-1)
+
+
+def assert_nothing_known(result):
+    assert not result.reliable and result.matched < LEAST_MATCHED
+    assert "hardly anything could be matched" in result.warning
+    assert not result.valid.any() and not result.confidence.any() and not result.flow.any()
+    assert not result.matches.confidence.any()
+
+
+SLOPING = [
+    *((f"rotation_{degrees}", 1.0) for degrees in (10, 20, 25)),
+    *((f"zoom_{factor}", 0.5) for factor in (1.2, 1.4, 1.6, 0.7)),
+    ("tilt", 0.5),
+]
+QUICK = ("rotation_25", "zoom_1.6")
+
+
+@pytest.mark.parametrize(
+    ("name", "bar"),
+    [pytest.param(*row, marks=[] if row[0] in QUICK else pytest.mark.slow) for row in SLOPING],
+)
+def test_motion_that_differs_from_seed_to_seed_is_found(name, bar):
+    case, result = estimated(name)
+    assert result.reliable and result.warning is None
+    assert off(case, result)[case.counted].mean() < bar
+
+
+@pytest.mark.parametrize("name", ["scene_cut", pytest.param("out_of_sight", marks=pytest.mark.slow)])
+def test_frames_with_nothing_in_common_are_said_to_have_nothing(name):
+    assert_nothing_known(estimated(name)[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["negative", "rotation_30", "rotation_45"])
+def test_what_the_descriptors_cannot_match_is_right_or_said_to_be_unknown(name):
+    case, result = estimated(name)
+    if result.reliable:
+        assert off(case, result)[case.counted].mean() < 1
+    else:
+        assert_nothing_known(result)
+
+
+def test_the_same_image_twice_moves_by_exactly_nothing():
+    _, result = estimated("same")
+    assert result.valid.all() and result.matched == 1
+    np.testing.assert_array_equal(result.flow, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [
+        ("page_of_like_lines", 0.02),
+        pytest.param("page_of_words", 0.01, marks=pytest.mark.slow),
+        ("checkerboard", 0.02),
+    ],
+)
+def test_of_places_that_look_alike_the_near_one_is_taken(name, share):
+    case, result = estimated(name)
+    assert result.reliable
+    assert (off(case, result)[case.counted] > 3).mean() <= share
+
+
+@pytest.mark.slow
+def test_black_bars_stand_still_or_are_not_sure():
+    case, result = estimated("letterbox")
+    error, bars = off(case, result), np.ones(case.counted.shape, np.bool_)
+    bars[BAR:-BAR] = False
+    assert error[case.counted & ~bars].mean() < 0.5
+    wrong = (error > 1) & (result.confidence >= SURE) & bars
+    assert wrong.sum() < 0.06 * bars.sum()
+    near = 6  # px of a bar beside the picture that what is seen of the picture covers
+    assert not wrong[: BAR - near].any() and not wrong[near - BAR :].any()
+
+
+@pytest.mark.slow
+def test_motion_of_many_hundred_pixels_is_found():
+    case, result = estimated("far")
+    assert off(case, result)[case.counted].mean() < 0.5
+
+
+def test_every_case_has_an_expectation():
+    """A case that is added to the helper and to no test here would go unseen."""
+    elsewhere = {
+        "scene_cut", "out_of_sight", "negative", "rotation_30", "rotation_45", "same", "page_of_like_lines",
+        "page_of_words", "checkerboard", "letterbox", "far",
+    }  # fmt: skip
+    assert {name for name, _ in SLOPING} | elsewhere == set(CASES)
+
+
+def test_the_command_says_that_nothing_was_matched_and_its_files_know_no_pixel(tmp_path, capsys):
+    case = flow_case("scene_cut")
+    frames = [str(tmp_path / name) for name in ("a.png", "b.png")]
+    for path, image in zip(frames, (case.image1, case.image2), strict=True):
+        write_image(path, in_bytes(image))
+    files = [tmp_path / f"flow{suffix}" for suffix in (".flo", ".png", ".pfm", ".npz")]
+    assert main([*frames, *(word for path in files for word in ("-o", str(path)))]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert len([line for line in said if "hardly anything could be matched" in line]) == 1
+    assert not any(read_flow(path)[1].any() for path in files)

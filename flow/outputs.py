@@ -195,7 +195,7 @@ def save_stages(folder: Path, result: FlowResult) -> list[Path]:
 
     `1-descriptors.png` shows the three strongest directions of the descriptors of image 1 as red, green and
     blue, `1-descriptors.npy` holds every 4th pixel's descriptor as float16. Then `2-matches` (.txt, .png),
-    `3-interpolated` (or `3-initial`) `4-chosen` and `5-refined` (.flo, .png each), and `confidence` (.pfm, .png).
+    `3-interpolated` (or `3-initial`), `4-chosen` and `5-refined` (.flo, .png each), and `confidence` (.pfm, .png).
     """
     radius = float(np.hypot(*np.moveaxis(result.flow, -1, 0)).max()) or None
     written = []

@@ -45,8 +45,8 @@ class Evidence:
         trust, 12 both: something else is there; 13, 14 support and confidence of the motion; 15 to 17 share
         of candidates within 1, 3 and 10 px; 18 to 20 share of matches in three rings that obey; 21 speed, 22
         above the median; 23 slope times distance; 24 to 26 kind; 27 difference to the interpolated flow;
-        28, 29 height and distance from the middle column; 30 share of places where it was met; 31 growth; 32, 33
-        costs 4 and 5 above the least of the node.
+        28, 29 height and distance from the middle column; 30 share of places where it was met; 31 growth;
+        32, 33 costs 4 and 5 above the least of the node.
     nodes
         `(31, R, C)` float32: 0 to 2 colour; 3 confidence of the interpolated flow; 4 strongest edge; 5 to 8
         return, confidence, keeping and cost of the seed's match; 9 backward matches that land here; 10, 11

@@ -114,7 +114,7 @@ def _as_interpolated(scene: Scene, cells: Motions, points: NDArray[np.int32]) ->
 def _offered(
     scene: Scene, points: NDArray[np.int32], starts: tuple[int, int, int]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return what each node is offered, what comes first standing for what is like it, and what each counts."""
+    """Return what each node is offered, the first standing for what is like it, and what each counts."""
     count = len(points)
     first_seed, first_plane, first_own = starts
     x, y = points.T

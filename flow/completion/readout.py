@@ -23,8 +23,8 @@ def read_out(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:  # fmt: skip
     """Let every pixel follow the motion that most of the nodes around it chose.
 
-    A node counts by nearness, by how sure it is and by likeness of colour. The motions that agree with the one
-    on which most weight lies are averaged. Settled pixels keep their flow.
+    A node counts by nearness, by how sure it is and by likeness of colour. The motions that agree
+    with the one on which most weight lies are averaged. Settled pixels keep their flow.
 
     Parameters
     ----------
@@ -90,8 +90,8 @@ def _ask_around(
 ) -> int:  # fmt: skip
     """Write the motions, weights and places of the nodes around a pixel, and return how many there are."""
     rows, columns = right.shape
-    row = int(math.floor((y - origin[1]) / STEP + 0.5))
-    column = int(math.floor((x - origin[0]) / STEP + 0.5))
+    row = math.floor((y - origin[1]) / STEP + 0.5)
+    column = math.floor((x - origin[0]) / STEP + 0.5)
     count = 0
     for r in range(max(row - _AROUND, 0), min(row + _AROUND + 1, rows)):
         for c in range(max(column - _AROUND, 0), min(column + _AROUND + 1, columns)):

@@ -108,7 +108,7 @@ def test_stages_folder(frames):
     made = {path.name for path in (frames / "stages").iterdir()}
     assert made == {
         "1-descriptors.npy", "1-descriptors.png", "2-matches.txt", "2-matches.png", "3-interpolated.flo",
-        "3-interpolated.png", "5-refined.flo", "5-refined.png", "confidence.pfm", "confidence.png",
+        "3-interpolated.png", "4-chosen.flo", "4-chosen.png", "5-refined.flo", "5-refined.png", "confidence.pfm", "confidence.png",
     }  # fmt: skip
     assert np.load(frames / "stages" / "1-descriptors.npy").shape == (16, 20, 64)
     assert read_pfm(frames / "stages" / "confidence.pfm").shape == (64, 80)

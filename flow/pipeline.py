@@ -75,7 +75,8 @@ class FlowResult:
         Share of the seeds of image 1 whose match is believed, in [0, 1]. For matches that were brought 1, or
         0 if there are none; for an initial flow 1.
     seconds
-        Wall time by stage ("describe", "match", "interpolate", "complete", "refine") and of the whole ("total").
+        Wall time by stage ("describe", "match", "interpolate", "complete", "refine") and of the whole
+        ("total").
     costs
         The same stages with arithmetic and peak memory.
     stages

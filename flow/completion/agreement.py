@@ -45,17 +45,19 @@ def consensus(share: Tensor, flows: Tensor, there: Tensor) -> Tensor:
     return support.masked_fill(~there, -1).argmax(-1)
 
 
-def agreement(choices: Choices, models: Tensor, trust: Tensor, flows: Tensor) -> Tensor:
+def agreement(choices: Choices, index: Tensor, models: Tensor, trust: Tensor, flows: Tensor) -> Tensor:
     """Return how far the nodes around agree with candidates.
 
     Parameters
     ----------
     choices
         The nodes.
+    index
+        `(N,)` int64, which of them are asked about.
     models, trust
         `(G, 10)` what each node chose, and `(G,)` how far it is sure.
     flows
-        `(N, K, 2)` px, the candidates of the open nodes.
+        `(N, K, 2)` px, their candidates.
 
     Returns
     -------
@@ -69,13 +71,13 @@ def agreement(choices: Choices, models: Tensor, trust: Tensor, flows: Tensor) ->
             for ring in _RINGS for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dx or dy
         ], device=flows.device,
     )  # fmt: skip
-    y, x = choices.index // columns, choices.index % columns
+    y, x = index // columns, index % columns
     xs, ys = x[:, None] + offsets[:, 0], y[:, None] + offsets[:, 1]
     inside = (xs >= 0) & (xs < columns) & (ys >= 0) & (ys < rows)
     around = ys.clamp(0, rows - 1) * columns + xs.clamp(0, columns - 1)
-    theirs = flow_from(models[around], choices.places[choices.index][:, None])
+    theirs = flow_from(models[around], choices.places[index][:, None])
     colour = choices.numbers[:3].flatten(1).T
-    unlike = (colour[around] - colour[choices.index][:, None]).abs().sum(-1)
+    unlike = (colour[around] - colour[index][:, None]).abs().sum(-1)
     by_trust = trust[around] * inside
     by_both = by_trust * torch.exp(-_COLOUR_DECAY * unlike)
     apart = (flows[:, :, None] - theirs[:, None]).square().sum(-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from os import PathLike
@@ -25,6 +26,8 @@ _KEPT = 16  # candidates of a node that go on into the rounds
 _PLACES = 6  # on the way to a motion's centre where the learned border is looked at
 _LIKENESS = 16
 _NEVER = -1e4  # the score of a candidate that is not there
+_AGREED_PX2 = 9.0  # squared px: what lies so near to the choice agrees with it
+_NODES_AT_ONCE = 1024
 _TRUST = 0.7  # what a node counts in its neighbours' rounds, if it is sure
 
 
@@ -86,87 +89,96 @@ class ChoiceNetwork(nn.Module):
     def forward(self, choices: Choices, rounds: int = 3) -> Verdict:
         """Judge; the weights that ship were taught with three rounds."""
         context = self.context(choices.numbers[None])[0].flatten(1).T
-        hidden, score, held = self._first_look(choices, context)
+        held, score = self._first_look(choices, context)
         scores, flows = [score], [choices.flows]
         score = torch.gather(score, 1, held.columns)
         models, trust = choices.models, choices.trust
-        looked = hidden
+        looked = held.hidden
         for _ in range(rounds):
-            with torch.no_grad():
-                share = score.softmax(-1)
-                best = consensus(share, held.flows, held.there)
-                models = models.index_copy(0, choices.index, held.chosen(held.motions, best))
-                apart = (held.flows - held.chosen(held.flows, best)[:, None]).square().sum(-1)
-                agreed = (share * (apart < 9)).sum(-1)
-                trust = trust.index_copy(0, choices.index, _TRUST * agreed)
-                said = agreement(choices, models, trust, held.flows)
-            told = torch.cat([hidden, said, score.clamp(-30, 30)[..., None] / 5, share[..., None]], -1)
-            looked = relu(self.round(told))
-            pooled = _attend(looked, self.round_attention, held.there)
-            looked = relu(self.round_compared(looked) + self.round_pooled(pooled)[:, None])
-            score = score + self.round_score(looked).squeeze(-1)
-            score = score.masked_fill(~held.there, _NEVER)
+            models, trust = self._settle(choices, held, score, models, trust)
+            looked, score = self._round(choices, held, score, models, trust)
             scores.append(score)
             flows.append(held.flows)
-        best = consensus(score.softmax(-1), held.flows, held.there)
-        models = models.index_copy(0, choices.index, held.chosen(held.motions, best))
         if rounds == 0:
             scores.append(score)
             flows.append(held.flows)
-        said_of = self._verdict(context[choices.index], hidden, looked, score, held, best)
+        models, _ = self._settle(choices, held, score, models, trust)
+        best = consensus(score.softmax(-1), held.flows, held.there)
+        said_of = self._verdict(context[choices.index], looked, score, held, best)
         settled = self.settled(torch.cat([context, choices.trust[:, None]], -1))
         logits = settled.index_copy(0, choices.index, said_of)
         return Verdict(scores, flows, best, models, logits[:, 0], logits[:, 1])
 
-    def _first_look(self, choices: Choices, context: Tensor) -> tuple[Tensor, Tensor, _Held]:
-        """Return hidden numbers of the candidates that go on, scores of all, and which go on."""
-        row, column = choices.there.nonzero(as_tuple=True)
-        told = torch.cat([choices.candidates, self._learned_ties(choices, context, row)], -1)
-        hidden = relu(self.candidate(told) + self.at_node(context[choices.index])[row])
+    def _first_look(self, choices: Choices, context: Tensor) -> tuple[_Held, Tensor]:
+        """Return the candidates that go on, and the scores `(N, K)` of all."""
+        likeness, border = self.likeness(context), softplus(self.border(context)).squeeze(-1)
+        parts = []
+        first = 0
+        for nodes in _parts(len(choices.index), self.training):
+            there = choices.there[nodes]
+            rows = slice(first, first + int(there.sum()))
+            first = rows.stop
+            parts.append(self._look(choices, context, likeness, border, nodes, rows))
+        held, scores = zip(*parts, strict=True)
+        return _Held.joined(held), torch.cat(scores)
+
+    def _look(
+        self, choices: Choices, context: Tensor, likeness: Tensor, border: Tensor, nodes: slice, rows: slice
+    ) -> tuple[_Held, Tensor]:
+        """Do the work of `_first_look` for some nodes, whose candidates are some rows of all."""
+        there, index = choices.there[nodes], choices.index[nodes]
+        row, column = there.nonzero(as_tuple=True)
+        motions = choices.motions[choices.motion[rows]]
+        ties = _learned_ties(choices, likeness, border, index[row], motions)
+        told = torch.cat([choices.candidates[rows], ties], -1)
+        hidden = relu(self.candidate(told) + self.at_node(context[index])[row])
         hidden = relu(self.candidate2(hidden))
-        weight = _spread(choices.there, row, column, self.attention(hidden).squeeze(-1))
+        weight = _spread(there, row, column, self.attention(hidden).squeeze(-1))
         weight = weight.softmax(-1)[row, column]
-        pooled = hidden.new_zeros(len(choices.index), hidden.shape[1])
+        pooled = hidden.new_zeros(len(index), hidden.shape[1])
         pooled = pooled.index_add(0, row, hidden * weight[:, None])
         hidden = relu(self.compared(hidden) + self.pooled(pooled)[row])
-        score = _spread(choices.there, row, column, self.first_score(hidden).squeeze(-1))
+        score = _spread(there, row, column, self.first_score(hidden).squeeze(-1))
         columns = score.topk(min(_KEPT, score.shape[1]), -1).indices
-        number = torch.zeros_like(choices.there, dtype=torch.long)
+        number = torch.zeros_like(there, dtype=torch.long)
         number[row, column] = torch.arange(len(row), device=row.device)
         which = torch.gather(number, 1, columns)
-        held = _Held(
-            columns,
-            torch.gather(choices.there, 1, columns),
-            torch.gather(choices.flows, 1, columns[..., None].expand(-1, -1, 2)),
-            choices.motions[choices.motion[which]],
-        )
-        return hidden[which], score, held
+        flows = torch.gather(choices.flows[nodes], 1, columns[..., None].expand(-1, -1, 2))
+        return _Held(columns, torch.gather(there, 1, columns), flows, motions[which], hidden[which]), score
 
-    def _learned_ties(self, choices: Choices, context: Tensor, row: Tensor) -> Tensor:
-        """Return five numbers that tie each candidate's node to its motion's centre, `(T, 5)`."""
-        rows, columns = choices.grid
-        node = choices.index[row]
-        y, x = node // columns, node % columns
-        place = (choices.motions[choices.motion, :2] - choices.places[0]) / STEP
-        cx = place[:, 0].round().long().clamp(0, columns - 1)
-        cy = place[:, 1].round().long().clamp(0, rows - 1)
-        likeness = self.likeness(context)
-        here, there = likeness[node], likeness[cy * columns + cx]
-        border = softplus(self.border(context)).squeeze(-1)
-        part = (torch.arange(_PLACES, device=context.device) + 0.5) / _PLACES
-        xs = (cx[:, None] + (x - cx)[:, None] * part).round().long()
-        ys = (cy[:, None] + (y - cy)[:, None] * part).round().long()
-        between = border[ys * columns + xs]
-        return torch.stack(
-            [
-                (here * there).sum(-1) / 4, (here - there).square().sum(-1) / _LIKENESS, between.mean(-1),
-                between.max(-1).values, border[node],
-            ], -1,
-        )  # fmt: skip
+    @staticmethod
+    def _settle(
+        choices: Choices, held: _Held, score: Tensor, models: Tensor, trust: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return what every node has chosen now, `(G, 10)`, and how far it is sure, `(G,)`."""
+        with torch.no_grad():
+            share = score.softmax(-1)
+            best = consensus(share, held.flows, held.there)
+            apart = (held.flows - held.chosen(held.flows, best)[:, None]).square().sum(-1)
+            agreed = (share * (apart < _AGREED_PX2)).sum(-1)
+            models = models.index_copy(0, choices.index, held.chosen(held.motions, best))
+            return models, trust.index_copy(0, choices.index, _TRUST * agreed)
 
-    def _verdict(
-        self, context: Tensor, hidden: Tensor, looked: Tensor, score: Tensor, held: _Held, best: Tensor
-    ) -> Tensor:
+    def _round(
+        self, choices: Choices, held: _Held, score: Tensor, models: Tensor, trust: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return hidden numbers and scores after a look at the neighbours' choices."""
+        parts = []
+        for nodes in _parts(len(score), self.training):
+            flows, there, before = held.flows[nodes], held.there[nodes], score[nodes]
+            with torch.no_grad():
+                said = agreement(choices, choices.index[nodes], models, trust, flows)
+                share = before.softmax(-1)[..., None]
+            told = [held.hidden[nodes], said, before.clamp(-30, 30)[..., None] / 5, share]
+            looked = relu(self.round(torch.cat(told, -1)))
+            pooled = _attend(looked, self.round_attention, there)
+            looked = relu(self.round_compared(looked) + self.round_pooled(pooled)[:, None])
+            after = before + self.round_score(looked).squeeze(-1)
+            parts.append((looked, after.masked_fill(~there, _NEVER)))
+        looked_at, scores = zip(*parts, strict=True)
+        return torch.cat(looked_at), torch.cat(scores)
+
+    def _verdict(self, context: Tensor, looked: Tensor, score: Tensor, held: _Held, best: Tensor) -> Tensor:
         """Return two logits of the open nodes: right, and hidden."""
         share = score.softmax(-1)
         chosen = held.chosen(held.flows, best)
@@ -177,7 +189,7 @@ class ChoiceNetwork(nn.Module):
             torch.log1p(chosen.norm(dim=-1)),
         ]  # fmt: skip
         pooled = torch.einsum("nk,nkh->nh", share.detach(), looked)
-        parts = [pooled, held.chosen(hidden, best), context, torch.stack(told, -1).detach()]
+        parts = [pooled, held.chosen(held.hidden, best), context, torch.stack(told, -1).detach()]
         said: Tensor = self.verdict(torch.cat(parts, -1))
         return said
 
@@ -190,6 +202,13 @@ class _Held:
     there: Tensor
     flows: Tensor
     motions: Tensor
+    hidden: Tensor
+
+    @staticmethod
+    def joined(parts: Sequence[_Held]) -> _Held:
+        """Return the candidates of all nodes from those of some."""
+        names = ("columns", "there", "flows", "motions", "hidden")
+        return _Held(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
 
     def chosen(self, values: Tensor, best: Tensor) -> Tensor:
         """Return what belongs to the chosen candidates: `(N, K, D)` -> `(N, D)`."""
@@ -213,6 +232,34 @@ class _Context(nn.Module):
         for block in self.blocks:
             x = x + relu(block(x))
         return x
+
+
+def _parts(count: int, whole: bool) -> list[slice]:
+    """Return nodes in parts whose numbers fit in a cache; in one while gradients keep all numbers anyway."""
+    size = max(count, 1) if whole else _NODES_AT_ONCE
+    return [slice(first, min(first + size, count)) for first in range(0, max(count, 1), size)]
+
+
+def _learned_ties(
+    choices: Choices, likeness: Tensor, border: Tensor, node: Tensor, motions: Tensor
+) -> Tensor:
+    """Return five numbers that tie each candidate's node to its motion's centre, `(T, 5)`."""
+    rows, columns = choices.grid
+    y, x = node // columns, node % columns
+    place = (motions[:, :2] - choices.places[0]) / STEP
+    cx = place[:, 0].round().long().clamp(0, columns - 1)
+    cy = place[:, 1].round().long().clamp(0, rows - 1)
+    here, there = likeness[node], likeness[cy * columns + cx]
+    part = (torch.arange(_PLACES, device=node.device) + 0.5) / _PLACES
+    xs = (cx[:, None] + (x - cx)[:, None] * part).round().long()
+    ys = (cy[:, None] + (y - cy)[:, None] * part).round().long()
+    between = border[ys * columns + xs]
+    return torch.stack(
+        [
+            (here * there).sum(-1) / 4, (here - there).square().sum(-1) / _LIKENESS, between.mean(-1),
+            between.max(-1).values, border[node],
+        ], -1,
+    )  # fmt: skip
 
 
 def _spread(there: Tensor, row: Tensor, column: Tensor, values: Tensor) -> Tensor:

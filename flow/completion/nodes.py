@@ -25,6 +25,9 @@ WITNESS_REACHES = (12, 32, 80)
 """px, at which matches are asked whether they obey a motion."""
 _MOST = 48  # candidates of a node
 _ALIKE_PX, _ALIKE_SHARE = 0.35, 0.01  # of motion: candidates closer than this are one
+# Towards its horizon a plane is endlessly fast: nothing is offered that moves by more than this many times the
+# fastest matches, which leave the frame where they are faster still.
+_FASTEST, _FASTEST_PX, _FAST_SHARE = 2.5, 30.0, 99.5
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,18 @@ def find_nodes(scene: Scene, settled: float, planes: int) -> Nodes:
     offered = _offered(scene, points, starts)
     ids = np.full((len(points), _MOST), -1, np.int32)
     share = np.zeros(ids.shape, np.float32)
-    _merge(points, *offered, motions.centres, motions.models, ids, share)
+    _merge(points, *offered, motions.centres, motions.models, _fastest(scene), ids, share)
     label = cells.label[at]
     models = np.concatenate([of_cells.centres[label], of_cells.models[label]], axis=-1)
     own = slice(starts[2], None)
     models[is_open] = np.concatenate([motions.centres[own], motions.models[own]], axis=-1)
     return Nodes(xs, ys, is_open, motions, ids, share, _cells_around(scene, points, WITNESS_REACHES), models)
+
+
+def _fastest(scene: Scene) -> np.float32:
+    """Return the highest speed that is believable, px."""
+    speeds = np.linalg.norm(scene.cells.matches.vectors, axis=1)
+    return np.float32(_FASTEST * np.percentile(speeds, _FAST_SHARE) + _FASTEST_PX)
 
 
 def _as_interpolated(scene: Scene, cells: Motions, points: NDArray[np.int32]) -> Motions:
@@ -167,7 +176,9 @@ def nearest_seeds(scene: Scene, points: NDArray[np.int32]) -> tuple[NDArray[np.i
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def _merge(points: Any, offered: Any, counts: Any, centres: Any, models: Any, ids: Any, share: Any) -> None:
+def _merge(
+    points: Any, offered: Any, counts: Any, centres: Any, models: Any, fastest: Any, ids: Any, share: Any
+) -> None:
     """Write each node's distinct candidates and the share of what was offered that each stands for."""
     total = counts.sum()
     for n in prange(offered.shape[0]):
@@ -179,7 +190,10 @@ def _merge(points: Any, offered: Any, counts: Any, centres: Any, models: Any, id
                 continue
             dx, dy = np.float32(points[n, 0]) - centres[m, 0], np.float32(points[n, 1]) - centres[m, 1]
             u, v = flow_of(models[m], dx, dy)
-            alike = np.float32(_ALIKE_PX) + np.float32(_ALIKE_SHARE) * math.sqrt(u * u + v * v)
+            speed = math.sqrt(u * u + v * v)
+            if speed > fastest and j > 0:
+                continue
+            alike = np.float32(_ALIKE_PX) + np.float32(_ALIKE_SHARE) * speed
             same = -1
             for k in range(distinct):
                 if abs(u_of[k] - u) < alike and abs(v_of[k] - v) < alike:

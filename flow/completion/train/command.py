@@ -19,8 +19,8 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m flow.completion.train",
-        description="Teach the network that chooses the motion of what cannot be matched. Samples, that is "
-        "pairs with all that speaks for each candidate, are made once and kept; a run that was stopped goes on.",
+        description="Teach the network that chooses the motion of what cannot be matched. Samples are "
+        "made once and kept: pairs with all that speaks for each candidate. A run that was stopped goes on.",
     )
     _add_sources(parser.add_argument_group("what is learned from"))
     _add_schedule(parser.add_argument_group("schedule"))
@@ -43,7 +43,7 @@ def _add_sources(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     group.add_argument(
         "--pairs", type=Path, metavar="ROOT",
-        help="folder with real pairs in the official layouts, stereo pairs too, all of which are learned from",
+        help="folder with real pairs in the official layouts, stereo pairs too; all of them are learned from",
     )  # fmt: skip
     group.add_argument(
         "--cache", type=Path, required=True, metavar="DIR",

@@ -96,4 +96,5 @@ def _cross_entropy(logits: Tensor, target: Tensor, counted: Tensor) -> Tensor:
 
 def _mean(values: Tensor, counted: Tensor) -> Tensor:
     """Return the mean of those that count; 0 if none does."""
-    return (values * counted).sum() / counted.sum().clamp(min=1)
+    mean: Tensor = (values * counted).sum() / counted.sum().clamp(min=1)
+    return mean

@@ -86,8 +86,8 @@ def make_plan(arguments: argparse.Namespace) -> Plan:
     Raises
     ------
     PatchBatchError
-        For numbers out of range, folders and files that are not there or hold nothing to learn from, a cache of
-        other samples, and folders that cannot be made.
+        For numbers out of range, folders and files that are not there or hold nothing to learn from, a cache
+        of other samples, and folders that cannot be made.
     """
     training = ChoiceTraining(
         scenes=arguments.scenes, steps=arguments.steps, minutes=arguments.minutes, real=arguments.real,

@@ -125,13 +125,14 @@ def sample_of(
         `(H, W)` bool, where the truth is known and what image 2 shows; None where that is not known.
     """
     there, at = nodes.ids >= 0, np.ix_(nodes.ys, nodes.xs)
+    known = np.where(valid[at][..., None], truth[at], np.float32(0))
     used, motion = np.unique(nodes.ids[there], return_inverse=True)
     table = np.concatenate([nodes.motions.centres[used], nodes.motions.models[used]], axis=1)
     return Sample(
         nodes.xs.astype(np.int32), nodes.ys.astype(np.int32), nodes.open, there.sum(1).astype(np.int32),
         evidence.candidates[there].astype(np.float16), evidence.flows[there], motion.astype(np.int32), table,
-        evidence.nodes.astype(np.float16), nodes.models, today[at], np.where(valid[at][..., None], truth[at], 0),
-        valid[at], None if visible is None else visible[at],
+        evidence.nodes.astype(np.float16), nodes.models, today[at], known, valid[at],
+        None if visible is None else visible[at],
     )  # fmt: skip
 
 

@@ -87,7 +87,8 @@ def chosen_error(verdict: Verdict, choices: Choices, truth: Truth) -> Tensor:
     """Return how far off the chosen candidates of the open nodes are, `(N,)` px."""
     best = verdict.best[:, None, None].expand(-1, 1, 2)
     chosen = torch.gather(verdict.flows[-1], 1, best)[:, 0]
-    return (chosen - truth.flow[choices.index]).norm(dim=-1)
+    error: Tensor = (chosen - truth.flow[choices.index]).norm(dim=-1)
+    return error
 
 
 def _cross_entropy(logits: Tensor, target: Tensor, counted: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """The command: what it refuses before torch is imported, and a whole small run."""
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,14 +20,14 @@ from flow.completion.train.plan import make_plan
 from flow.completion.train.samples import write_sample
 
 CHILD = """
-import sys
+import json, sys
 from flow.completion.train.command import main
-try:
-    status = main(sys.argv[1:])
-except SystemExit as stop:
-    status = stop.code
-print("torch" if "torch" in sys.modules else "quick", file=sys.stderr)
-sys.exit(status)
+for words in json.loads(sys.argv[1]):
+    try:
+        status = main(words)
+    except SystemExit as stop:
+        status = stop.code
+    print("status", status, "torch" if "torch" in sys.modules else "quick", file=sys.stderr)
 """
 
 
@@ -61,14 +63,16 @@ def test_help_and_refusals_come_before_torch(words, tmp_path):
         (["--start", tmp_path / "none"], 1),
         (["--unknown"], 2),
     ]
-    for extra, status in cases:
-        done = subprocess.run(
-            [sys.executable, "-c", CHILD, *words, *map(str, extra)], cwd=Path(__file__).parents[4],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        *lines, last = done.stderr.splitlines()
-        assert (done.returncode, last) == (status, "quick"), extra
-        assert status != 1 or (len(lines) == 1 and lines[0].startswith("error: "))
+    told = json.dumps([[*words, *map(str, extra)] for extra, _ in cases])
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, told], cwd=Path(__file__).parents[4], capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    parts = re.split(r"^status (\d) (\w+)\n", done.stderr, flags=re.MULTILINE)
+    for (extra, status), said, code, speed in zip(cases, parts[0::3], parts[1::3], parts[2::3], strict=False):
+        assert (int(code), speed) == (status, "quick"), extra
+        assert status != 1 or (said.startswith("error: ") and said.count("\n") == 1), extra
+    assert len(parts) == 3 * len(cases) + 1
 
 
 def fill(words, **changed):

@@ -39,7 +39,6 @@ def test_rate_rises_then_falls_to_nothing():
     assert rate_at(1000, 1, 2) == 0 == rate_at(1000, 1.5, 2)
 
 
-@pytest.mark.slow
 def test_steps_lower_the_loss_and_the_wrong_share(files):
     teacher = Teacher(ChoiceTraining(steps=40, **SMALL))
     sample = read_sample(files[0][0])

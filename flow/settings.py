@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from flow.completion.settings import PRESETS as COMPLETION_PRESETS
 from flow.completion.settings import CompletionSettings
-from flow.completion.table import DEFAULT_DENSE
 from flow.interpolation.settings import ROBUST_PRESETS, InterpolationSettings, interpolation_settings
 from flow.interpolation.table import DEFAULT_ESTIMATOR
 from flow.matching.settings import MatchingSettings
@@ -66,11 +66,11 @@ def flow_settings(
         For an unknown name.
     """
     name = PRESETS[preset].name
-    last = TRUSTING_PRESETS[name]
+    completion, last = COMPLETION_PRESETS[name], TRUSTING_PRESETS[name]
     return FlowSettings(
         MatchingSettings(matcher or DEFAULT_MATCHER),
         interpolation_settings(estimator or DEFAULT_ESTIMATOR, name),
-        CompletionSettings(dense or DEFAULT_DENSE),
+        completion if dense is None else replace(completion, method=dense),
         last if refinement is None else replace(last, method=refinement),
     )
 

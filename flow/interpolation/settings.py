@@ -99,7 +99,7 @@ ROBUST_PRESETS = MappingProxyType(
         "sintel": _ROBUST,
         "kitti": replace(
             _ROBUST,
-            neighbours=200,
+            neighbours=100,
             kernel_decay=0.3,
             cost_floor=0.02,
             smallest_island=50,

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+import numpy as np
 import torch
+from numba import njit, prange
 from torch import Tensor
 
 from flow.completion.choices import Choices
-from flow.completion.motions import LEAST_DEPTH
+from flow.completion.motions import LEAST_DEPTH, flow_of
 
 _RINGS = (1, 3, 8)  # nodes away
 NEIGHBOURS_SAY = 4 * len(_RINGS)
@@ -64,6 +69,15 @@ def agreement(choices: Choices, index: Tensor, models: Tensor, trust: Tensor, fl
     `(N, K, 12)`: for rings of eight nodes 1, 3 and 8 nodes away, the share within about 1 px and about 4 px,
     first by trust, then by trust and likeness of colour.
     """
+    if flows.device.type == "cpu":
+        return _agreement_on_cpu(choices, index, models, trust, flows)
+    return _agreement_anywhere(choices, index, models, trust, flows)
+
+
+def _agreement_anywhere(
+    choices: Choices, index: Tensor, models: Tensor, trust: Tensor, flows: Tensor
+) -> Tensor:
+    """Do the work of `agreement` with torch's operations, on any device."""
     rows, columns = choices.grid
     offsets = torch.tensor(
         [
@@ -89,3 +103,63 @@ def agreement(choices: Choices, index: Tensor, models: Tensor, trust: Tensor, fl
             total = weight.sum(-1, keepdim=True) + _NO_WEIGHT
             said += [torch.einsum("nkj,nj->nk", each[:, :, eight], weight) / total for each in (fine, coarse)]
     return torch.stack(said, -1)
+
+
+def _agreement_on_cpu(
+    choices: Choices, index: Tensor, models: Tensor, trust: Tensor, flows: Tensor
+) -> Tensor:
+    """Do the work of `agreement` in a compiled loop, several times quicker."""
+    said = np.zeros((*flows.shape[:2], NEIGHBOURS_SAY), np.float32)
+    _agree(
+        index.numpy(), np.array(choices.grid), np.array(_RINGS), models.numpy(), trust.numpy(),
+        choices.numbers[:3].flatten(1).numpy(), choices.places.numpy(), flows.detach().numpy(), said,
+    )  # fmt: skip
+    return torch.from_numpy(said)
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def _agree(
+    index: Any,
+    grid: Any,
+    rings: Any,
+    models: Any,
+    trust: Any,
+    colour: Any,
+    places: Any,
+    flows: Any,
+    said: Any,
+) -> None:
+    """Write what `agreement` returns."""
+    for n in prange(len(index)):
+        here = index[n]
+        for ring in range(len(rings)):
+            total_trust, total_both = np.float32(_NO_WEIGHT), np.float32(_NO_WEIGHT)
+            for place in range(9):
+                if place == 4:
+                    continue
+                row = here // grid[1] + rings[ring] * (place // 3 - 1)
+                column = here % grid[1] + rings[ring] * (place % 3 - 1)
+                if row < 0 or column < 0 or row >= grid[0] or column >= grid[1]:
+                    continue
+                other = row * grid[1] + column
+                model = models[other]
+                u, v = flow_of(model[2:], places[here, 0] - model[0], places[here, 1] - model[1])
+                unlike = np.float32(0)
+                for i in range(3):
+                    unlike += abs(colour[i, other] - colour[i, here])
+                both = trust[other] * np.float32(math.exp(-_COLOUR_DECAY * unlike))
+                total_trust += trust[other]
+                total_both += both
+                for k in range(flows.shape[1]):
+                    apart = (flows[n, k, 0] - u) ** 2 + (flows[n, k, 1] - v) ** 2
+                    fine = 1 / (1 + apart / np.float32(_FINE_PX2))
+                    coarse = 1 / (1 + apart / np.float32(_COARSE_PX2))
+                    said[n, k, 4 * ring] += trust[other] * fine
+                    said[n, k, 4 * ring + 1] += trust[other] * coarse
+                    said[n, k, 4 * ring + 2] += both * fine
+                    said[n, k, 4 * ring + 3] += both * coarse
+            for k in range(flows.shape[1]):
+                said[n, k, 4 * ring] /= total_trust
+                said[n, k, 4 * ring + 1] /= total_trust
+                said[n, k, 4 * ring + 2] /= total_both
+                said[n, k, 4 * ring + 3] /= total_both

@@ -27,7 +27,7 @@ _PLACES = 6  # on the way to a motion's centre where the learned border is looke
 _LIKENESS = 16
 _NEVER = -1e4  # the score of a candidate that is not there
 _AGREED_PX2 = 9.0  # squared px: what lies so near to the choice agrees with it
-_NODES_AT_ONCE = 1024
+_NODES_AT_ONCE = 512
 _TRUST = 0.7  # what a node counts in its neighbours' rounds, if it is sure
 
 

@@ -25,8 +25,8 @@ WITNESS_REACHES = (12, 32, 80)
 """px, at which matches are asked whether they obey a motion."""
 _MOST = 48  # candidates of a node
 _ALIKE_PX, _ALIKE_SHARE = 0.35, 0.01  # of motion: candidates closer than this are one
-# Towards its horizon a plane is endlessly fast: nothing is offered that moves by more than this many times the
-# fastest matches, which leave the frame where they are faster still.
+# Towards its horizon a plane is endlessly fast: nothing is offered that moves by more than this many times
+# the fastest matches, which leave the frame where they are faster still.
 _FASTEST, _FASTEST_PX, _FAST_SHARE = 2.5, 30.0, 99.5
 
 

@@ -46,12 +46,19 @@ def seed_motions(scene: Scene) -> Motions:
     trust = np.where(judged.keep, np.maximum(judged.confidence, 0.3), 0.1 + 0.3 * judged.confidence)
     trust = trust.astype(np.float32).ravel()
     index = _windows(forward.grid)
+    index[~_near_doubt(judged.keep).ravel(), 1:] = -1  # nothing asks for these: they cost nothing
     weights = np.where(index >= 0, trust[np.maximum(index, 0)], 0).astype(np.float32)
     points, vectors = forward.points.reshape(-1, 2), forward.vectors.reshape(-1, 2)
     models = robust_affine(points, vectors, index, weights, _SEED_SETTINGS)
     ones = np.ones(len(points), np.float32)
     support, _ = neighbour_support(points, vectors, ones, index, weights, models)
     return affine_motions(points, models, support, trust, SEED)
+
+
+def _near_doubt(keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the seeds whose match was dropped, and those that their models are fitted to."""
+    side = 2 * _WINDOW * _STRIDE + 1
+    return cv2.dilate((~keep).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
 
 
 def _windows(grid: tuple[int, int]) -> NDArray[np.int32]:
@@ -66,8 +73,10 @@ def _windows(grid: tuple[int, int]) -> NDArray[np.int32]:
     for column, (dx, dy) in enumerate(offsets):
         inside = (y + dy >= 0) & (x + dx >= 0) & (y + dy < rows) & (x + dx < columns)
         index[:, column] = np.where(inside, (y + dy) * columns + x + dx, -1).ravel()
-    order = np.argsort(index < 0, axis=1, kind="stable")
-    return np.take_along_axis(index, order, axis=1)
+    cut = (index < 0).any(axis=1)
+    order = np.argsort(index[cut] < 0, axis=1, kind="stable")
+    index[cut] = np.take_along_axis(index[cut], order, axis=1)
+    return index
 
 
 def plane_motions(scene: Scene, count: int) -> Motions:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 # What `save_stages` may write.
 STAGE_FILES = (
     "1-descriptors.npy", "1-descriptors.png", "2-matches.txt", "2-matches.png", "3-initial.flo",
-    "3-initial.png", "3-interpolated.flo", "3-interpolated.png", "4-chosen.flo", "4-chosen.png", "5-refined.flo", "5-refined.png",
-    "confidence.pfm", "confidence.png",
+    "3-initial.png", "3-interpolated.flo", "3-interpolated.png", "4-chosen.flo", "4-chosen.png",
+    "5-refined.flo", "5-refined.png", "confidence.pfm", "confidence.png",
 )  # fmt: skip
 PICTURES = (".png", ".jpg", ".jpeg", ".ppm", ".tif", ".tiff", ".bmp")
 MAPS = (".pfm", ".npy", *PICTURES)
@@ -195,7 +195,8 @@ def save_stages(folder: Path, result: FlowResult) -> list[Path]:
 
     `1-descriptors.png` shows the three strongest directions of the descriptors of image 1 as red, green and
     blue, `1-descriptors.npy` holds every 4th pixel's descriptor as float16. Then `2-matches` (.txt, .png),
-    `3-interpolated` (or `3-initial`), `4-chosen` and `5-refined` (.flo, .png each), and `confidence` (.pfm, .png).
+    `3-interpolated` (or `3-initial`), `4-chosen` and `5-refined` (.flo, .png each), and `confidence`
+    (.pfm, .png).
     """
     radius = float(np.hypot(*np.moveaxis(result.flow, -1, 0)).max()) or None
     written = []

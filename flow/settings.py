@@ -37,7 +37,7 @@ class FlowSettings(Settings):
 
     matching: MatchingSettings = field(default_factory=MatchingSettings)
     interpolation: InterpolationSettings = ROBUST_PRESETS["default"]
-    completion: CompletionSettings = CompletionSettings()
+    completion: CompletionSettings = field(default_factory=CompletionSettings)
     refinement: RefinementSettings = TRUSTING_PRESETS["default"]
 
     @classmethod
@@ -57,8 +57,8 @@ def flow_settings(
     preset
         A name of `PRESETS`.
     matcher, estimator, dense, refinement
-        Names of `MATCHERS`, `ESTIMATORS`, `DENSE_METHODS` and `REFINEMENTS`; None takes the preset's. A method comes with
-        the settings that belong to it.
+        Names of `MATCHERS`, `ESTIMATORS`, `DENSE_METHODS` and `REFINEMENTS`; None takes the preset's. A
+        method comes with the settings that belong to it.
 
     Raises
     ------

@@ -44,9 +44,8 @@ def test_a_shift_is_the_same_everywhere():
 
 def test_an_affine_motion_in_closed_form():
     a, b, c, d = 0.1, -0.2, 0.05, 0.3
-    motions = affine_motions(
-        np.float32([[4, 2]]), np.array([[[a, b, 1.5], [c, d, -1]]]), np.float32([0.5]), np.float32([0.7]), SEED
-    )
+    centre, model = np.float32([[4, 2]]), np.array([[[a, b, 1.5], [c, d, -1]]])
+    motions = affine_motions(centre, model, np.float32([0.5]), np.float32([0.7]), SEED)
     assert motions.kind.tolist() == [SEED] and len(motions) == 1
     assert motions.support.tolist() == [0.5] and motions.confidence.tolist() == pytest.approx([0.7])
     dx, dy = 10 - 4, 7 - 2

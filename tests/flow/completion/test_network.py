@@ -47,7 +47,7 @@ def same(verdict, other, tolerance=1e-4):
 
 
 def rearranged(choices, order):
-    """Return choices with the candidates of each node in the order `(N, K')` of their old places; -1 is none."""
+    """Return choices with each node's candidates in an order `(N, K')` of their old places; -1 is none."""
     numbers = torch.zeros(choices.there.shape, dtype=torch.long)
     numbers[choices.there] = torch.arange(int(choices.there.sum()))
     at = order.clamp(min=0)

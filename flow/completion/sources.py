@@ -1,4 +1,4 @@
-"""Where motions come from: cells of matches, matches that were not believed, and planes of the whole frame."""
+"""Where motions come from: cells of matches, matches that were dropped, and planes of the whole frame."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def random_nodes(scene: Scene, seed: int, settled: float = 0.7, planes: int = 5)
 def scene_from_matches(
     flow: Floats, keep: NDArray[np.bool_], confidence: float = 0.9, image: Floats | None = None
 ) -> Scene:
-    """Return a scene whose seeds match by a flow `(H, W, 2)` and are believed where `keep` `(G, W)` is true."""
+    """Return a scene whose seeds match by a flow `(H, W, 2)` and are believed where `keep` `(G, W)`."""
     shape = flow.shape[0], flow.shape[1]
     points = seed_grid(*shape, STEP)
     vectors = flow[points[..., 1], points[..., 0]]

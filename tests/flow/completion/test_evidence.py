@@ -388,6 +388,16 @@ def test_nodes_15_to_30_brightness_around(made):
         node_number(made, 15 + place, brighter)
 
 
+def test_colours_however_far_apart_have_a_least_of_4():
+    scene = random_scene(1)
+    scene.image1[:], scene.image2[:] = 0, 1  # 6 apart
+    nodes = random_nodes(scene, 1)
+    numbers = gather_evidence(scene, nodes).candidates[nodes.ids >= 0]
+    inside = numbers[:, 3] > 0
+    assert (numbers[inside, 6] == 6).all() and (numbers[inside, 7] == 2).all()
+    assert not numbers[~inside, 7].any()
+
+
 def test_landing_squares_reach_half_way_to_the_next_node():
     """The oracle above leaves out what lands on a border, which random numbers do not."""
     scene = random_scene(1)

@@ -7,6 +7,8 @@ import pytest
 import torch
 from completion_scenes import random_nodes, random_scene
 
+from flow.completion import network as module
+from flow.completion.agreement import agreement, consensus, flow_from
 from flow.completion.choices import Choices, choices_of
 from flow.completion.evidence import gather_evidence
 from flow.completion.network import SHIPPED, ChoiceNetwork, load_choice_network, save_choice_network
@@ -161,6 +163,46 @@ def test_rounds_and_neighbours_matter(network, choices):
     assert torch.equal(judge(network, moved, 0).right, judge(network, choices, 0).right)
     closed = len(choices.models) > len(choices.index)
     assert closed and not torch.equal(judge(network, moved, 2).scores[2], scores[2])
+
+
+def test_in_each_round_nodes_see_what_the_others_chose_last(network, choices, monkeypatch):
+    seen = []
+
+    def spy(given, models, trust, flows):
+        seen.append((models, trust, flows))
+        return agreement(given, models, trust, flows)
+
+    monkeypatch.setattr(module, "agreement", spy)
+    scores = judge(network, choices, 3).scores
+    columns = scores[0].topk(16, -1).indices
+    there = torch.gather(choices.there, 1, columns)
+    before = [torch.gather(scores[0], 1, columns), *scores[1:-1]]
+    open_nodes = torch.zeros(len(choices.models), dtype=torch.bool)
+    open_nodes[choices.index] = True
+    assert len(seen) == 3
+    for (models, trust, flows), score in zip(seen, before, strict=True):
+        share = score.softmax(-1)
+        best = consensus(share, flows, there)
+        for n, node in enumerate(choices.index.tolist()):
+            chosen = flows[n, best[n]]
+            torch.testing.assert_close(flow_from(models[node], choices.places[node]), chosen)
+            near = (flows[n] - chosen).norm(dim=-1) < 3
+            assert trust[node] == pytest.approx(0.7 * share[n][near].sum().item(), abs=1e-5)
+        assert torch.equal(models[~open_nodes], choices.models[~open_nodes])
+        assert torch.equal(trust[~open_nodes], choices.trust[~open_nodes])
+
+
+def test_what_speaks_for_a_candidate_matters(network, choices):
+    """Each of its numbers, to itself and to its rivals."""
+    scores = judge(network, choices, 0).scores[0]
+    row = choices.there.nonzero(as_tuple=True)[0]
+    node = int(choices.there.sum(1).argmax())
+    for number in range(choices.candidates.shape[1]):
+        candidates = choices.candidates.clone()
+        candidates[int((row == node).nonzero()[0]), number] += 1
+        changed = judge(network, replace(choices, candidates=candidates), 0).scores[0] != scores
+        assert changed[node, 0] and changed[node].sum() > 1
+        assert not changed[:node].any() and not changed[node + 1 :].any()
 
 
 def test_gradients_reach_every_weight(choices):

@@ -200,7 +200,7 @@ def estimate_flow(
     if matches is not None:
         found = Found(given_matches(matches, first.shape[:2]), False)
     else:
-        found = _find_matches(first, second, _descriptor(model, device), precision, chosen.matching, meter)
+        found = find_matches(first, second, _descriptor(model, device), precision, chosen.matching, meter)
     stages: dict[str, Field] = {"matches": sparse_field(found.matches, first.shape[:2])}
     result, confidence, occluded = stages["matches"], _sparse_confidence(found.matches, first.shape[:2]), None
     if interpolate:
@@ -268,11 +268,23 @@ def _refined_only(
     )  # fmt: skip
 
 
-def _find_matches(
+def find_matches(
     first: Image, second: Image, descriptor: Descriptor, precision: str,
     settings: MatchingSettings, meter: Meter,
 ) -> Found:  # fmt: skip
-    """Describe both images and match them; of the pyramids only the full images go on."""
+    """Describe both images and match them; of the pyramids only the full images go on.
+
+    Parameters
+    ----------
+    first, second
+        As `load_pair` returns them.
+    descriptor, precision
+        What describes them, and in which precision, see `patchbatch.devices`.
+    settings
+        Of the matching.
+    meter
+        Is told the cost of the stages "describe" and "match".
+    """
     matcher = MATCHERS[settings.method]
     levels = max(pyramid_levels(first.shape[:2]), matcher.least_levels) if matcher.pyramid else 1
     fitted = settings.confidence or FITTED.get((_known_name(descriptor), settings.method))

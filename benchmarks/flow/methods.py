@@ -16,7 +16,7 @@ from patchbatch.models import load_descriptor
 
 if TYPE_CHECKING:
     from benchmarks.flow.settings import FlowBenchmark
-    from flow.pipeline import FlowResult
+    from flow.pipeline import Field, FlowResult
 
 # The work behind each field, so that a row's time is the time to get that far.
 WORK_OF_STAGE = {
@@ -107,11 +107,8 @@ def patchbatch_method(model: str, benchmark: FlowBenchmark) -> Method:
 
 def stages_of(result: FlowResult) -> dict[str, StageResult]:
     """Split a result of the pipeline into its fields, each with the time to get that far."""
-    fields = {
-        stage: result.stages[stage]
-        for stage in ("matches", "interpolated", "chosen")
-        if stage in result.stages
-    }
+    kept = [stage for stage in ("matches", "interpolated", "chosen") if stage in result.stages]
+    fields: dict[str, Field] = {stage: result.stages[stage] for stage in kept}
     fields["final"] = (result.flow, result.valid)
     return {
         stage: StageResult(flow, valid, _seconds_until(stage, result.seconds))

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from benchmarks.stages.settings import StagesBenchmark
 
 DESCRIPTION = """\
-Match every pair once, then interpolate and refine in many ways: with one part changed from the default of its
-data set at a time, and with the default on matches mended by the ground truth. Two tables on stdout: EPE in
-px / Fl-all in percent, means over the pairs of each data set."""
+Match every pair once, then interpolate, complete and refine in many ways: with one part changed from the
+default of its data set at a time, and with the default on matches mended by the ground truth. Two tables on
+stdout: EPE in px / Fl-all in percent, means over the pairs of each data set."""
 MATCHES_HELP = """\
 matches of the second table:
   own              as the matcher keeps them

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,14 @@ from benchmarks.metrics import Tally, score, summarise
 from benchmarks.report import markdown, plain
 from benchmarks.stages.settings import StagesBenchmark
 from benchmarks.stages.variants import DEFAULT, SUBSTITUTES, WRONG_PX, Variant, error_px, variants_of
+from flow.completion.stage import Completion
+from flow.cost import Meter
+from flow.dense import Found, make_dense
 from flow.edges.gradient import gradient_edges
 from flow.edges.network import network_edges
-from flow.interpolation.stage import interpolate
+from flow.inputs import load_pair
 from flow.matching.matches import Matches
-from flow.pipeline import estimate_flow
+from flow.pipeline import find_matches
 from flow.refinement.stage import refine
 from flow.settings import FlowSettings
 from patchbatch.data.datasets.pairs import FlowPair, Truth
@@ -47,8 +50,8 @@ class MatchedPair:
         `(H, W)` or `(H, W, 3)` RGB float32 in [0, 1].
     truth
         Ground truth.
-    matches
-        As the pipeline keeps them.
+    found
+        As the pipeline finds and keeps the matches.
     """
 
     dataset: str
@@ -56,7 +59,7 @@ class MatchedPair:
     image1: NDArray[np.float32]
     image2: NDArray[np.float32]
     truth: Truth
-    matches: Matches
+    found: Found
 
 
 @dataclass(frozen=True)
@@ -117,11 +120,9 @@ def _without_paths(benchmark: StagesBenchmark) -> dict[str, Any]:
 
 def _matched(pair: FlowPair, descriptor: Descriptor, settings: FlowSettings, precision: str) -> MatchedPair:
     frames = load_frames(pair)
-    image1, image2 = frames.image1, frames.image2
-    result = estimate_flow(
-        image1, image2, descriptor, settings=settings, precision=precision, interpolate=False
-    )
-    return MatchedPair(pair.dataset, pair.name, image1, image2, frames.truth, result.matches)
+    image1, image2 = load_pair(frames.image1, frames.image2)
+    found = find_matches(image1, image2, descriptor, precision, settings.matching, Meter(None, False))
+    return MatchedPair(pair.dataset, pair.name, image1, image2, frames.truth, found)
 
 
 def figures_of(
@@ -146,30 +147,36 @@ def figures_of(
     }
     if edge_network is not None:
         edges["network"] = network_edges(pair.image1, edge_network)
-    # What follows the interpolation need not interpolate again.
-    start = interpolate(pair.matches, pair.image1, edges[DEFAULT], default.interpolation)
+    # What follows the dense flow need not be made dense again.
+    start = _dense(pair, pair.found.matches, edges[DEFAULT], default, settings)
     for variant in (default, *others):
-        same = variant.edges == DEFAULT and variant.interpolation == default.interpolation
-        field = (
-            start
-            if same
-            else interpolate(pair.matches, pair.image1, edges[variant.edges], variant.interpolation)
-        )
-        yield _figures(pair, (variant.part, variant.name), pair.matches, _refined(field, pair, variant))
+        same = (variant.edges, variant.interpolation, variant.completion) == (
+            DEFAULT, default.interpolation, default.completion
+        )  # fmt: skip
+        made = start if same else _dense(pair, pair.found.matches, edges[variant.edges], variant, settings)
+        labels = variant.part, variant.name
+        yield _figures(pair, labels, pair.found.matches, _refined(made, pair, variant))
     for name, substitute in SUBSTITUTES.items():
-        matches = substitute(pair.matches, pair.truth)
-        same = matches is pair.matches
-        field = start if same else interpolate(matches, pair.image1, edges[DEFAULT], default.interpolation)
-        yield _figures(pair, (MATCHES, name), matches, _refined(field, pair, default))
+        matches = substitute(pair.found.matches, pair.truth)
+        same = matches is pair.found.matches
+        made = start if same else _dense(pair, matches, edges[DEFAULT], default, settings)
+        yield _figures(pair, (MATCHES, name), matches, _refined(made, pair, default))
 
 
-def _refined(
-    field: tuple[NDArray[np.float32], NDArray[np.float32]], pair: MatchedPair, variant: Variant
-) -> NDArray[np.float32]:
-    flow, confidence = field
+def _dense(
+    pair: MatchedPair, matches: Matches, edges: NDArray[np.float32] | None, variant: Variant,
+    settings: FlowSettings,
+) -> Completion:  # fmt: skip
+    found = replace(pair.found, matches=matches)
+    changed = replace(settings, interpolation=variant.interpolation, completion=variant.completion)
+    interpolated, chosen = make_dense(found, pair.image1, pair.image2, edges, changed, Meter(None, False))
+    return chosen or interpolated
+
+
+def _refined(made: Completion, pair: MatchedPair, variant: Variant) -> NDArray[np.float32]:
     if variant.refinement is None:
-        return flow
-    return refine(flow, pair.image1, pair.image2, variant.refinement, confidence)
+        return made.flow
+    return refine(made.flow, pair.image1, pair.image2, variant.refinement, made.confidence)
 
 
 def _figures(

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from flow.completion.settings import CompletionSettings
+from flow.completion.table import DENSE_METHODS
 from flow.interpolation.settings import ROBUST_PRESETS, InterpolationSettings
 from flow.interpolation.table import ESTIMATORS
 from flow.matching.matches import Matches
@@ -25,6 +27,7 @@ from patchbatch.data.datasets.pairs import Truth
 DEFAULT = "default"
 WRONG_PX = 3.0  # a match farther from the truth is called wrong
 _SECOND_PASS = 0.5  # the best share of those tried
+_REACH_PX = 2.0  # corrections beyond it are taken back
 NOISE_PX = 0.5  # standard deviation of each component
 GRID_STEP = CoarseToFineSettings().step
 # Truth may be taken from within half a cell of the seed grid, so that every seed keeps a place of its own.
@@ -39,8 +42,8 @@ class Variant:
     ----------
     part, name
         The stage that is changed, and to what.
-    interpolation, refinement
-        Settings; no refinement leaves the interpolated flow.
+    interpolation, completion, refinement
+        Settings; no refinement leaves the dense flow as it is.
     edges
         `"default"`, `"gradient"`, `"uniform"` (none at all) or `"network"`.
     """
@@ -48,6 +51,7 @@ class Variant:
     part: str
     name: str
     interpolation: InterpolationSettings
+    completion: CompletionSettings
     refinement: RefinementSettings | None
     edges: str = DEFAULT
 
@@ -62,29 +66,58 @@ def variants_of(preset: str, default: FlowSettings, network: bool) -> Iterator[V
     network
         Whether an edge network is at hand.
     """
-    chosen, step = default.interpolation, default.refinement
-    yield Variant(DEFAULT, DEFAULT, chosen, step)
+    yield Variant(DEFAULT, DEFAULT, default.interpolation, default.completion, default.refinement)
+    for part, name, interpolation, edges in _interpolations(default.interpolation, network):
+        yield Variant(part, name, interpolation, default.completion, default.refinement, edges)
+    for name, completion in _completions(default.completion):
+        yield Variant("completion", name, default.interpolation, completion, default.refinement)
+    for name, refinement in _refinements(preset, default.refinement):
+        yield Variant("refinement", name, default.interpolation, default.completion, refinement)
+
+
+def _interpolations(
+    chosen: InterpolationSettings, network: bool
+) -> Iterator[tuple[str, str, InterpolationSettings, str]]:
+    """Yield part, name, settings and edges of what is interpolated otherwise."""
     bare = replace(chosen, saliency=0.0, prefilter_neighbours=0, smallest_island=1)
-    yield Variant("pruning", "off", bare, step)
+    yield "pruning", "off", bare, DEFAULT
     for estimator in ESTIMATORS:
         if estimator != chosen.estimator:
-            yield Variant("estimator", estimator, replace(chosen, estimator=estimator), step)
+            yield "estimator", estimator, replace(chosen, estimator=estimator), DEFAULT
     for edges in ("gradient", "uniform", *(["network"] if network else [])):
-        yield Variant("edges", edges, chosen, step, edges)
-    yield Variant("confidence weights", "off", replace(chosen, confidence_power=0.0), step)
+        yield "edges", edges, chosen, edges
+    yield "confidence weights", "off", replace(chosen, confidence_power=0.0), DEFAULT
     if math.isinf(chosen.extrapolation_px):
         reach = ROBUST_PRESETS[DEFAULT].extrapolation_px
-        yield Variant("extrapolation", "on", replace(chosen, extrapolation_px=reach), step)
+        yield "extrapolation", "on", replace(chosen, extrapolation_px=reach), DEFAULT
     else:
-        yield Variant("extrapolation", "off", replace(chosen, extrapolation_px=math.inf), step)
+        yield "extrapolation", "off", replace(chosen, extrapolation_px=math.inf), DEFAULT
     again = 0.0 if chosen.motion_edges else _SECOND_PASS
-    yield Variant("second pass", "on" if again else "off", replace(chosen, motion_edges=again), step)
-    yield Variant("refinement", "off", chosen, None)
+    yield "second pass", "on" if again else "off", replace(chosen, motion_edges=again), DEFAULT
+
+
+def _completions(chosen: CompletionSettings) -> Iterator[tuple[str, CompletionSettings]]:
+    """Yield name and settings of what is completed otherwise; without a choice nothing else matters."""
+    changes: list[tuple[str, CompletionSettings]] = [
+        (method, replace(chosen, method=method)) for method in DENSE_METHODS
+    ]
+    if chosen.method == "chosen":
+        changes += [("no rounds", replace(chosen, rounds=0)), ("no planes", replace(chosen, planes=0))]
+        changes += [(f"settled from {share}", replace(chosen, settled=share)) for share in (0.5, 0.9)]
+    yield from ((name, settings) for name, settings in changes if settings != chosen)
+
+
+def _refinements(preset: str, chosen: RefinementSettings) -> Iterator[tuple[str, RefinementSettings | None]]:
+    """Yield name and settings of what is refined otherwise."""
+    yield "off", None
     for name in REFINEMENTS:
         own = EPICFLOW_REFINEMENT[preset]  # EpicFlow's are variational
         other = own if name == own.method else RefinementSettings(method=name)
-        if other != step:
-            yield Variant("refinement", name, chosen, other)
+        if other != chosen:
+            yield name, other
+    held = math.isinf(chosen.reach_px)
+    name = f"within {_REACH_PX:g} px" if held else "any reach"
+    yield name, replace(chosen, reach_px=_REACH_PX if held else math.inf)
 
 
 def error_px(matches: Matches, truth: Truth) -> NDArray[np.float64]:

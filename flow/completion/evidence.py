@@ -225,7 +225,7 @@ def _look_back(
             row = int((points[n, 1] + v - origin[1]) / step + np.float32(0.5))
             column, row = min(max(column, 0), back.shape[1] - 1), min(max(row, 0), back.shape[0] - 1)
             du, dv = u + back[row, column, 0], v + back[row, column, 1]
-            off = min(math.sqrt(du * du + dv * dv), np.float32(_FARTHEST_PX))
+            off: Any = min(math.sqrt(du * du + dv * dv), np.float32(_FARTHEST_PX))
             o[10], o[11] = math.log1p(off), trust[row, column]
             o[12] = trust[row, column] * (1 - 1 / (1 + (off / _COVERED_PX) ** 2))
 
@@ -291,9 +291,9 @@ def _landings(scene: Scene, nodes: Nodes) -> NDArray[np.float32]:
     backward = scene.judged.dense.backward
     sure = scene.backward_trust > _SURE_RETURN
     place = (backward.points + backward.vectors)[sure] - np.array([nodes.xs[0], nodes.ys[0]])
-    column, row = np.rint(place / STEP).astype(np.intp).T
+    column, row = np.moveaxis(np.rint(place / STEP).astype(np.intp), -1, 0)
     counts = np.zeros(nodes.open.shape, np.float32)
-    inside = (column >= 0) & (row >= 0) & (column < counts.shape[1]) & (row < counts.shape[0])
+    inside = (column >= 0) & (row >= 0) & (column < len(nodes.xs)) & (row < len(nodes.ys))
     np.add.at(counts, (row[inside], column[inside]), 1)
     return counts
 

@@ -287,10 +287,12 @@ def load_choice_network(path: str = str(SHIPPED)) -> ChoiceNetwork:
     PatchBatchError
         If the file is missing or holds no weights of this network.
     """
-    network, mend = ChoiceNetwork(), "python -m flow.completion.train makes such files"
+    mend = "python -m flow.completion.train makes such files"
     arrays, _ = read_tensors(path, mend)
-    try:
-        network.load_state_dict({name: torch.from_numpy(value).float() for name, value in arrays.items()})
-    except RuntimeError as error:
-        raise PatchBatchError(f"{path} holds no weights of a choice network; {mend}") from error
+    with torch.inference_mode(False):  # or what `complete` is the first to read could not be taught any more
+        network = ChoiceNetwork()
+        try:
+            network.load_state_dict({name: torch.from_numpy(value).float() for name, value in arrays.items()})
+        except RuntimeError as error:
+            raise PatchBatchError(f"{path} holds no weights of a choice network; {mend}") from error
     return network.eval()

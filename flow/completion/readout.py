@@ -103,11 +103,14 @@ def _ask_around(
             for i in range(3):
                 unlike += abs(image[y, x, i] - image[ny, nx, i])
             moves[count, 0], moves[count, 1] = u, v
-            weights[count] = math.exp(-_NEARNESS * away - unlike / colour_reach) * (
-                _LEAST_TRUST + right[r, c]
-            )
+            weights[count] = -_NEARNESS * away - unlike / colour_reach
             where[count, 0], where[count, 1] = r, c
             count += 1
+    # By the largest, as they are shares: where no node is of the pixel's colour all are as good as 0.
+    largest = weights[:count].max()
+    for i in range(count):
+        trust = _LEAST_TRUST + right[where[i, 0], where[i, 1]]
+        weights[i] = math.exp(weights[i] - largest) * trust
     return count
 
 

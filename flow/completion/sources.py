@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -103,7 +104,7 @@ def plane_motions(scene: Scene, count: int) -> Motions:
     return Motions.joined([believed, rest])
 
 
-def _planes(points: NDArray[np.float32], ends: NDArray[np.float32], count: int, least: int) -> Motions:
+def _planes(points: NDArray[Any], ends: NDArray[Any], count: int, least: int) -> Motions:
     starts, targets = points.astype(np.float64), ends.astype(np.float64)
     left = np.ones(len(starts), np.bool_)
     generator = np.random.default_rng(0)

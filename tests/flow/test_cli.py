@@ -69,15 +69,16 @@ def test_every_output(frames, capsys):
     assert read_image(frames / "conf.png").ndim == 2
     heard = capsys.readouterr().out
     assert "end-point error" in heard
-    for stage in ("describe", "match", "interpolate", "refine", "total"):
+    for stage in ("describe", "match", "interpolate", "complete", "refine", "total"):
         assert stage in heard
 
 
 @pytest.mark.parametrize("name", ["o.png", "o.npy", "o.NPY", "o.pfm"])
 def test_occlusion_is_written_as_numbers_or_as_a_picture(frames, monkeypatch, capsys, name):
     made = np.linspace(0, 1, 64 * 80, dtype=np.float32).reshape(64, 80)
-    monkeypatch.setattr("flow.pipeline.occlusion_evidence", lambda *given: made)
-    assert main(["a.png", "b.png", "-o", "x.flo", "--no-refine", "--occlusion", name]) == 0
+    monkeypatch.setattr("flow.dense.occlusion_evidence", lambda *given: made)
+    words = ["--dense", "interpolated", "--no-refine", "--occlusion", name]
+    assert main(["a.png", "b.png", "-o", "x.flo", *words]) == 0
     assert capsys.readouterr().out.splitlines() == ["wrote x.flo", f"wrote {name}"]
     read = {"png": read_image, "pfm": read_pfm, "npy": np.load}[name.partition(".")[2].lower()](frames / name)
     if name == "o.png":
@@ -108,13 +109,28 @@ def test_stages_folder(frames):
     made = {path.name for path in (frames / "stages").iterdir()}
     assert made == {
         "1-descriptors.npy", "1-descriptors.png", "2-matches.txt", "2-matches.png", "3-interpolated.flo",
-        "3-interpolated.png", "4-chosen.flo", "4-chosen.png", "5-refined.flo", "5-refined.png", "confidence.pfm", "confidence.png",
+        "3-interpolated.png", "4-chosen.flo", "4-chosen.png", "5-refined.flo", "5-refined.png",
+        "confidence.pfm", "confidence.png",
     }  # fmt: skip
     assert np.load(frames / "stages" / "1-descriptors.npy").shape == (16, 20, 64)
     assert read_pfm(frames / "stages" / "confidence.pfm").shape == (64, 80)
     np.testing.assert_array_equal(
         read_flow(frames / "stages" / "5-refined.flo")[0], read_flow(frames / "x.flo")[0]
     )
+
+
+def test_the_dense_stage_is_chosen_by_name(frames, capsys):
+    assert main(["a.png", "b.png", "--dense", "interpolated", "--save-stages", "stages", "-q"]) == 0
+    assert not list((frames / "stages").glob("4-*"))
+    interpolated = read_flow(frames / "stages" / "3-interpolated.flo")[0]
+    assert main(["a.png", "b.png", "--dense", "chosen", "--save-stages", "stages", "-q"]) == 0
+    np.testing.assert_array_equal(read_flow(frames / "stages" / "3-interpolated.flo")[0], interpolated)
+    assert (read_flow(frames / "stages" / "4-chosen.flo")[0] != interpolated).any()
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stopped:
+        main(["a.png", "b.png", "--dense", "nonsense"])
+    assert stopped.value.code == 2
+    assert "nonsense" in capsys.readouterr().err
 
 
 def test_quiet_is_quiet(frames, capsys):
@@ -131,7 +147,7 @@ def test_progress_on_a_terminal_only(frames, monkeypatch):
     monkeypatch.setattr(sys, "stderr", terminal)
     assert main(["a.png", "b.png"]) == 0
     assert [line.split()[0] for line in terminal.getvalue().splitlines()] == [
-        "describe", "match", "interpolate", "refine"
+        "describe", "match", "interpolate", "complete", "refine"
     ]  # fmt: skip
 
 

@@ -110,8 +110,9 @@ def test_every_matcher_finds_the_motion(frames, scene, matcher):
 
 
 def test_matches_that_were_written_give_the_same_flow_again(frames):
+    """Interpolated, that is: to choose takes descriptors and the matches that were dropped."""
     for extra in ((), ("--preset", "kitti"), ("--estimator", "affine")):
-        whole = flow_of("--matches", "m.txt", *extra)
+        whole = flow_of("--matches", "m.txt", "--dense", "interpolated", *extra)
         np.testing.assert_array_equal(flow_of("--matches-in", "m.txt", *extra), whole)
 
 

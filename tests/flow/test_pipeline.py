@@ -54,14 +54,14 @@ def test_confidence_tells_good_from_bad(scene, result):
 
 
 def test_each_stage_is_kept_and_refinement_helps(scene, result):
-    assert list(result.stages) == ["matches", "interpolated", "refined"]
+    assert list(result.stages) == ["matches", "interpolated", "chosen", "refined"]
     flow, valid = result.stages["matches"]
     assert valid.sum() == len(result.matches)
     assert (flow[~valid] == 0).all()
     np.testing.assert_array_equal(result.stages["refined"][0], result.flow)
-    rough, fine = (np.median(errors(result.stages[s][0], scene.flow)) for s in ("interpolated", "refined"))
+    rough, fine = (np.median(errors(result.stages[s][0], scene.flow)) for s in ("chosen", "refined"))
     assert fine < rough
-    assert set(result.seconds) == {"describe", "match", "interpolate", "refine", "total"}
+    assert set(result.seconds) == {"describe", "match", "interpolate", "complete", "refine", "total"}
     assert result.descriptors is not None
     assert result.descriptors.shape == (120, 160, 64)
 
@@ -79,10 +79,10 @@ def test_switches_leave_the_stages_before_as_they_are(scene, net, result):
         np.testing.assert_array_equal(found, kept)
     np.testing.assert_array_equal(sparse.confidence[sparse.valid], result.matches.confidence)
     assert (sparse.confidence[~sparse.valid] == 0).all()
-    assert "interpolate" not in sparse.seconds
+    assert not {"interpolate", "complete"} & set(sparse.seconds)
     rough = estimate_flow(scene.image1, scene.image2, net, refine=False)
     assert rough.valid.all()
-    np.testing.assert_array_equal(rough.flow, result.stages["interpolated"][0])
+    np.testing.assert_array_equal(rough.flow, result.stages["chosen"][0])
     assert "refine" not in rough.seconds
 
 

@@ -70,6 +70,7 @@ def test_report_has_every_variant_of_every_pair(root, tmp_path, capsys):
     rows = {(row["part"], row["variant"]): row for row in report["rows"]}
     own = rows["matches", "own"]
     assert own["EPE"] == rows["default", "default"]["EPE"] and own["matches"] > 50
+    assert rows["completion", "interpolated"]["EPE"] != own["EPE"]
     assert rows["matches", "true everywhere"]["wrong"] == rows["matches", "true in place"]["wrong"] == 0
     shown = capsys.readouterr().out
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in shown.splitlines()]
@@ -81,15 +82,42 @@ def test_report_has_every_variant_of_every_pair(root, tmp_path, capsys):
 def test_a_variant_changes_its_own_part_only():
     for preset, default in PRESETS.items():
         first, *others = variants_of(preset, default, network=True)
-        assert (first.interpolation, first.refinement) == (default.interpolation, default.refinement)
+        assert first.interpolation == default.interpolation and first.completion == default.completion
+        assert first.refinement == default.refinement
         for variant in others:
-            same = (variant.interpolation == default.interpolation, variant.edges == "default")
+            same = (
+                variant.interpolation == default.interpolation,
+                variant.completion == default.completion,
+                variant.edges == "default",
+            )
             if variant.part == "refinement":
                 assert variant.refinement != default.refinement and all(same)
             else:
                 assert variant.refinement == default.refinement
-                assert same.count(False) == 1
+                assert same.count(False) == 1 and same[1] == (variant.part != "completion")
         assert len({(v.part, v.name) for v in others}) == len(others)
+
+
+def names_of(preset, default, part):
+    return [v.name for v in variants_of(preset, default, network=False) if v.part == part]
+
+
+def test_every_part_of_the_completion_is_changed():
+    default = PRESETS["default"]
+    rows = ["interpolated", "no rounds", "no planes", "settled from 0.5", "settled from 0.9"]
+    assert names_of("default", default, "completion") == rows
+    other = replace(default, completion=replace(default.completion, planes=0, settled=0.9))
+    assert names_of("default", other, "completion") == ["interpolated", "no rounds", "settled from 0.5"]
+    plain = replace(default, completion=replace(default.completion, method="interpolated"))
+    assert names_of("default", plain, "completion") == ["chosen"]
+
+
+def test_reach_of_the_refinement_is_switched():
+    for preset, default in PRESETS.items():
+        held = replace(default, refinement=replace(default.refinement, reach_px=1.5))
+        free = replace(default, refinement=replace(default.refinement, reach_px=math.inf))
+        assert names_of(preset, held, "refinement")[-1] == "any reach"
+        assert names_of(preset, free, "refinement")[-1] == "within 2 px"
 
 
 def test_extrapolation_is_switched_to_what_the_default_is_not():

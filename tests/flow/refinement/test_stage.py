@@ -67,6 +67,39 @@ def energy(flow, image1, image2, settings):
     return (data * inside).sum() + smooth.sum()
 
 
+def moves_kept(monkeypatch, moves, reach_px):
+    """Return which part is kept of moves (N, 2) that a refinement makes."""
+    image, start = pair(0, 0, (1, len(moves)))[0], constant(7, -3, (1, len(moves)))
+    made = (start + np.float32(moves)[None]).astype(np.float32)
+    monkeypatch.setattr(type(REFINEMENTS["variational"]), "load", lambda entry: lambda *given: made)
+    kept = refine(start, image, image, RefinementSettings(reach_px=reach_px))
+    assert kept.dtype == np.float32
+    return np.linalg.norm(kept - start, axis=-1)[0] / np.linalg.norm(moves, axis=1)
+
+
+def test_moves_beyond_reach_are_taken_back(monkeypatch):
+    """A move d is kept by 1 / (1 + (d / reach)^4), whatever its direction."""
+    moves = np.array([[0.2, 0], [0, -1], [1.2, 1.6], [-4, 0], [0, 40]])
+    lengths = np.array([0.2, 1, 2, 4, 40])
+    kept = moves_kept(monkeypatch, moves, 2.0)
+    np.testing.assert_allclose(kept, 1 / (1 + (lengths / 2) ** 4), rtol=1e-3, atol=1e-5)
+    assert kept[0] > 0.999 and kept[2] == pytest.approx(0.5) and kept[-1] < 1e-4
+
+
+def test_an_infinite_reach_takes_nothing_back(monkeypatch):
+    moves = np.array([[0.2, 0], [0, 40], [3e4, 0]])
+    np.testing.assert_allclose(moves_kept(monkeypatch, moves, np.inf), 1, rtol=1e-6)
+
+
+def test_reach_holds_for_every_method_and_brings_the_flow_back():
+    image1, image2 = pair(0.6, -0.4)
+    for method in REFINEMENTS:
+        free = refine(constant(0, 0), image1, image2, RefinementSettings(method=method))
+        held = refine(constant(0, 0), image1, image2, RefinementSettings(method=method, reach_px=0.05))
+        assert np.abs(free[8:-8, 8:-8]).mean() > 0.15
+        assert np.abs(held).max() < 0.05
+
+
 @pytest.mark.parametrize("channels", [None, 3])
 def test_still_images_stay_still(channels):
     image, _ = pair(0, 0)

@@ -80,6 +80,8 @@ def _run(arguments: argparse.Namespace, settings: FlowSettings) -> None:
     result = _estimate(arguments, settings, truth)
     if result.warning:
         print(f"patchbatch-flow: {result.warning}", file=sys.stderr)
+    for line in outputs.lost_lines(arguments, result):
+        print(line, file=sys.stderr)
     written = outputs.write_all(arguments, result)
     if arguments.demo is not None and truth:
         written += outputs.demo_frames(arguments.demo)

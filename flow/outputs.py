@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from flow.synthetic import demo_scene
 from flow.visualize import confidence_to_image, flow_to_color, kitti_error_map, matches_to_color
 from patchbatch.data.files import atomic_path, check_overwriting
-from patchbatch.data.formats import FLOW_SUFFIXES, write_flow
+from patchbatch.data.formats import FLOW_SUFFIXES, fits_kitti, write_flow
 from patchbatch.data.images import write_image
 from patchbatch.data.matches_io import write_matches
 from patchbatch.data.pfm import write_pfm
@@ -154,6 +154,17 @@ def write_demo_frames(folder: Path) -> None:
 def to_bytes(image: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Round an image in [0, 1] to 8 bits."""
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
+def lost_lines(arguments: argparse.Namespace, result: FlowResult) -> list[str]:
+    """Return a line for every flow file whose format cannot hold all of the flow."""
+    lost = int(np.count_nonzero(result.valid & ~fits_kitti(result.flow)))
+    files = [path for path in arguments.output if path.suffix.lower() == ".png"] if lost else []
+    return [
+        f"note: {path} has no place for motion beyond 512 px: {lost} pixels are not valid in it; "
+        ".flo, .pfm and .npz hold them"
+        for path in files
+    ]
 
 
 def write_all(arguments: argparse.Namespace, result: FlowResult) -> list[Path]:

@@ -65,7 +65,8 @@ def write_flow(
     Parameters
     ----------
     path
-        .flo, .pfm and .npz are exact; .png (KITTI) rounds to 1/64 px and clips to -512 ... 511.984 px.
+        .flo, .pfm and .npz are exact; .png (KITTI) rounds to 1/64 px, and what
+        is not in -512 ... 511.984 px is unknown there.
     flow
         `(H, W, 2)` in pixels; a vector that is not finite counts as unknown.
     valid
@@ -192,12 +193,13 @@ def read_kitti_flow(path: FilePath) -> tuple[Flow, Mask]:
 
 
 def write_kitti_flow(path: FilePath, flow: NDArray[Any], valid: NDArray[Any] | None = None) -> None:
-    """Write a KITTI flow file, rounded to 1/64 px and clipped; unknown pixels are 0, 0, 0.
+    """Write a KITTI flow file, rounded to 1/64 px; unknown pixels are 0, 0, 0.
 
     Parameters
     ----------
     path, flow, valid
-        As `write_flow`. The devkit truncates where this rounds; both are legal, rounding is nearer.
+        As `write_flow`. The devkit truncates where this rounds; both are legal, rounding is nearer. What the
+        file cannot hold (`fits_kitti`) is unknown in it.
 
     Raises
     ------
@@ -205,13 +207,25 @@ def write_kitti_flow(path: FilePath, flow: NDArray[Any], valid: NDArray[Any] | N
         A bad array or a failing write.
     """
     known, mask = known_flow(flow, valid)
+    mask = mask & fits_kitti(known)
     stored = np.ones((*mask.shape, 3), np.uint16)
-    # In double precision: float32 would round twice for a vector close to half a step.
-    stored[..., :2] = np.clip(np.rint(known.astype(np.float64) * _KITTI_STEPS + _KITTI_ZERO), 0, 65535)
+    stored[..., :2] = np.where(mask[..., None], _kitti_numbers(known), 0)
     stored[~mask] = 0
     encoded = encode_image(stored, ".png")
     with atomic_path(path) as temporary:
         temporary.write_bytes(encoded)
+
+
+def fits_kitti(flow: NDArray[Any]) -> Mask:
+    """Return where a KITTI file can hold a flow, `(H, W)` bool: from -512 to 511.984 px on both axes."""
+    numbers = _kitti_numbers(flow)
+    fits: Mask = ((numbers >= 0) & (numbers <= 65535)).all(axis=-1)
+    return fits
+
+
+def _kitti_numbers(flow: NDArray[Any]) -> NDArray[np.float64]:
+    # In double precision: float32 would round twice for a vector close to half a step.
+    return np.asarray(np.rint(flow.astype(np.float64) * _KITTI_STEPS + _KITTI_ZERO))
 
 
 def read_kitti_disparity(path: FilePath) -> tuple[NDArray[np.float32], Mask]:

@@ -74,20 +74,27 @@ def test_flo_unknown_is_written_as_1e10_and_read_beyond_1e9(tmp_path: Path) -> N
         (0, 32768),
         (1, 32832),
         (0.01, 32769),
-        (600, 65535),
+        (65535 / 64 - 512, 65535),
         (-512, 0),
-        (-600, 0),
         (0.0078, 32768),
         (-1 / 64, 32767),
     ],
 )
-def test_kitti_rounds_and_clips(tmp_path: Path, value: float, stored: int) -> None:
+def test_kitti_rounds(tmp_path: Path, value: float, stored: int) -> None:
     write_kitti_flow(tmp_path / "a.png", flow_of((value, 0), (0, value)))
     blue_first = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
     assert blue_first.dtype == np.uint16
     np.testing.assert_array_equal(blue_first, [[[1, 32768, stored], [1, stored, 32768]]])
     flow, _ = read_kitti_flow(tmp_path / "a.png")
     assert flow[0, 0, 0] == flow[0, 1, 1] == (stored - 32768) / 64
+
+
+@pytest.mark.parametrize("value", [600, -600, 512, -512.01])
+def test_kitti_leaves_out_what_it_cannot_hold(tmp_path: Path, value: float) -> None:
+    write_kitti_flow(tmp_path / "a.png", flow_of((value, 0), (3, 0)))
+    flow, valid = read_kitti_flow(tmp_path / "a.png")
+    assert valid.tolist() == [[False, True]]
+    assert flow[0, 0].tolist() == [0, 0]
 
 
 def test_kitti_unknown_is_all_zero_and_any_blue_is_known(tmp_path: Path) -> None:

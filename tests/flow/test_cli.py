@@ -269,3 +269,20 @@ def test_help_and_version_load_nothing_heavy():
     out = subprocess.run(words, capture_output=True, text=True, check=True, timeout=300).stdout  # or it hangs
     assert json.loads(out.splitlines()[-1]) == []
     assert "usage: patchbatch-flow" in out
+
+
+def test_motion_that_a_kitti_file_cannot_hold_is_told(frames, capsys):
+    flow = np.zeros((64, 80, 2), np.float32)
+    flow[5, 6] = (-600, 0)
+    write_flow(frames / "start.flo", flow)
+    words = ["a.png", "b.png", "--initial-flow", "start.flo", "-o", "x.png", "-o", "x.flo", "-q"]
+    assert main([*words, "--settings", str(_still(frames))]) == 0
+    assert "x.png has no place for motion beyond 512 px: 1 pixels" in capsys.readouterr().err
+    assert not read_flow(frames / "x.png")[1][5, 6]
+    assert read_flow(frames / "x.flo")[0][5, 6, 0] == -600
+
+
+def _still(folder):
+    """Write settings of a refinement that moves nothing."""
+    (folder / "still.toml").write_text("[refinement]\nouter_iterations = 0\n")
+    return folder / "still.toml"

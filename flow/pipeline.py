@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flow.bars import bars
 from flow.cost import Meter, StageCost, product_flop
 from flow.dense import Found, make_dense
 from flow.inputs import (
@@ -206,7 +207,10 @@ def estimate_flow(
     if interpolate:
         borders = None if edges is None else given_edges(edges, first.shape[:2])
         interpolated, completed = make_dense(found, first, second, borders, chosen, meter)
-        everywhere = np.ones(first.shape[:2], np.bool_)
+        everywhere, still = np.ones(first.shape[:2], np.bool_), bars(first, second)
+        for each in (interpolated, completed):
+            if each is not None:
+                each.hold(still)
         stages["interpolated"] = interpolated.flow, everywhere
         if completed is not None:
             stages["chosen"] = completed.flow, everywhere
@@ -218,6 +222,7 @@ def estimate_flow(
     if interpolate and refine:
         with meter.stage("refine"):
             flow = _refine(result[0], first, second, chosen.refinement, confidence)
+        flow[still] = 0
         result = stages["refined"] = (flow, result[1])
     made = FlowResult(
         *result, confidence, found.matches, found.calibrated, meter.seconds(), meter.costs,

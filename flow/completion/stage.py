@@ -35,6 +35,10 @@ class Completion:
     confidence: NDArray[np.float32]
     occluded: NDArray[np.float32]
 
+    def hold(self, still: NDArray[np.bool_]) -> None:
+        """Let pixels `(H, W)` that are known to stand still do so, in place."""
+        self.flow[still], self.confidence[still], self.occluded[still] = 0, 1, 0
+
 
 @torch.inference_mode()
 def complete(

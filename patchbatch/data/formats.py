@@ -219,8 +219,7 @@ def write_kitti_flow(path: FilePath, flow: NDArray[Any], valid: NDArray[Any] | N
 def fits_kitti(flow: NDArray[Any]) -> Mask:
     """Return where a KITTI file can hold a flow, `(H, W)` bool: from -512 to 511.984 px on both axes."""
     numbers = _kitti_numbers(flow)
-    fits: Mask = ((numbers >= 0) & (numbers <= 65535)).all(axis=-1)
-    return fits
+    return np.asarray(((numbers >= 0) & (numbers <= 65535)).all(axis=-1))
 
 
 def _kitti_numbers(flow: NDArray[Any]) -> NDArray[np.float64]:

@@ -45,6 +45,8 @@ class Verdict:
         `(G, 10)` float32, centre and model of every node's motion.
     right, hidden
         `(G,)` logits: that the flow is within 3 px of the truth; that the point is not seen in image 2.
+    as_interpolated
+        `(G, 2)` logits, the same two of the interpolated flow: what is said where nothing is chosen.
     """
 
     scores: list[Tensor]
@@ -53,6 +55,7 @@ class Verdict:
     models: Tensor
     right: Tensor
     hidden: Tensor
+    as_interpolated: Tensor
 
 
 class ChoiceNetwork(nn.Module):
@@ -107,7 +110,7 @@ class ChoiceNetwork(nn.Module):
         said_of = self._verdict(context[choices.index], looked, score, held, best)
         settled = self.settled(torch.cat([context, choices.trust[:, None]], -1))
         logits = settled.index_copy(0, choices.index, said_of)
-        return Verdict(scores, flows, best, models, logits[:, 0], logits[:, 1])
+        return Verdict(scores, flows, best, models, logits[:, 0], logits[:, 1], settled)
 
     def _first_look(self, choices: Choices, context: Tensor) -> tuple[_Held, Tensor]:
         """Return the candidates that go on, and the scores `(N, K)` of all."""

@@ -14,6 +14,7 @@ from flow.completion.network import Verdict
 RIGHT_PX = 3.0
 """A flow this close to the truth is right."""
 _EARLY, _MASS, _RIGHT, _HIDDEN, _SETTLED = 0.5, 0.3, 0.5, 0.3, 0.3
+_LEAST_SETTLED = 0.45  # confidence of the interpolated flow
 _NEAR_PX = 1.5  # off the truth at which half of a candidate's share counts as near it
 _LEAST_MASS = 1e-3
 _SLOPE, _LONGEST_PX = 0.02, 100.0
@@ -42,8 +43,8 @@ class Truth:
 def choice_loss(verdict: Verdict, choices: Choices, truth: Truth) -> Tensor:
     """Return what a verdict costs: its scores, and what it says of being right and of being hidden.
 
-    Every round's scores count, the last one's twice. Of nodes that are not open, "right" is about their
-    interpolated flow.
+    Every round's scores count, the last one's twice. What is said of the interpolated flow counts at nodes that
+    `settled` could let keep it, from a confidence of 0.45 on, so that it can be set lower than it is taught.
     """
     last = len(verdict.scores) - 1
     flow, valid = truth.flow[choices.index], truth.valid[choices.index]
@@ -52,14 +53,16 @@ def choice_loss(verdict: Verdict, choices: Choices, truth: Truth) -> Tensor:
         loss = loss + (1 if number == last else _EARLY) * scores_loss(scores, flows, flow, valid)
     right = (chosen_error(verdict, choices, truth) <= RIGHT_PX).float()
     loss = loss + _RIGHT * _cross_entropy(verdict.right[choices.index], right, valid)
-    settled = torch.ones_like(truth.valid).index_fill(0, choices.index, 0)
+    settled = choices.trust >= _LEAST_SETTLED
     right_today = ((truth.today - truth.flow).norm(dim=-1) <= RIGHT_PX).float()
-    loss = loss + _SETTLED * _cross_entropy(verdict.right, right_today, truth.valid & settled)
+    said_right, said_hidden = verdict.as_interpolated.unbind(-1)
+    loss = loss + _SETTLED * _cross_entropy(said_right, right_today, truth.valid & settled)
     if truth.visible is not None:
         hidden = 1 - truth.visible.float()
-        is_open = ~settled
-        loss = loss + _HIDDEN * _cross_entropy(verdict.hidden, hidden, is_open)
-        loss = loss + _SETTLED * _cross_entropy(verdict.hidden, hidden, settled)
+        chosen = hidden[choices.index]
+        everywhere = torch.ones_like(chosen, dtype=torch.bool)
+        loss = loss + _HIDDEN * _cross_entropy(verdict.hidden[choices.index], chosen, everywhere)
+        loss = loss + _SETTLED * _cross_entropy(said_hidden, hidden, settled)
     return loss
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from flow.completion.evidence import gather_evidence
 from flow.completion.nodes import find_nodes
 from flow.completion.scene import scene_of
+from flow.completion.settings import CompletionSettings
 from flow.completion.train.samples import Sample, sample_of
 from flow.interpolation.stage import fit_cells
 from flow.matching.stage import match_and_judge
@@ -83,7 +84,7 @@ def observe(pair: TruePair, descriptor: Descriptor) -> Sample | None:
     if cells is None:
         return None
     scene = scene_of(pair.image1, pair.image2, first[0], second[0], judged, cells)
-    nodes = find_nodes(scene, settings.completion.settled, settings.completion.planes)
+    nodes = find_nodes(scene, CompletionSettings().settled, settings.completion.planes)
     evidence = gather_evidence(scene, nodes)
     return sample_of(nodes, evidence, cells.flow, pair.flow, pair.valid, pair.visible)
 

@@ -31,10 +31,10 @@ def verdict_of(sample, right_scores, rounds=2):
     told[choices.there] = choices.candidates[:, 4]
     scores = torch.where(choices.there, (1 - 2 * told) * right_scores, -1e4)
     best = scores.argmax(-1)
-    right = ((truth.today - truth.flow).norm(dim=-1) <= 3).float()
-    right[choices.index] = 1
+    kept = ((truth.today - truth.flow).norm(dim=-1) <= 3).float()
+    right = kept.index_fill(0, choices.index, 1)
     hidden = torch.zeros_like(right) if truth.visible is None else 1 - truth.visible.float()
-    logits = [(2 * each - 1) * abs(right_scores) for each in (right, hidden)]
+    logits = [(2 * each - 1) * abs(right_scores) for each in (right, hidden, torch.stack([kept, hidden], -1))]
     return (
         Verdict([scores] * (rounds + 1), [choices.flows] * (rounds + 1), best, choices.models, *logits),
         choices,
@@ -57,9 +57,11 @@ def test_what_is_said_of_settled_and_open_nodes_counts_apart():
     verdict, choices, truth = verdict_of(sample, 30.0)
     base = float(choice_loss(verdict, choices, truth))
     is_open = torch.zeros_like(truth.valid).index_fill(0, choices.index, 1)
+    kept, said = choices.trust >= 0.45, verdict.as_interpolated
+    assert (kept & is_open).any() and (~kept).any()
     for logits, nodes, weight in [
-        (verdict.right, is_open & truth.valid, 0.5), (verdict.right, ~is_open & truth.valid, 0.3),
-        (verdict.hidden, is_open, 0.3), (verdict.hidden, ~is_open, 0.3),
+        (verdict.right, is_open & truth.valid, 0.5), (said[:, 0], kept & truth.valid, 0.3),
+        (verdict.hidden, is_open, 0.3), (said[:, 1], kept, 0.3),
     ]:  # fmt: skip
         kept = logits.clone()
         logits[nodes] = 0  # undecided: log 2 each

@@ -40,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pair", nargs="+", action="extend", metavar="NAME", help="only pairs of these names"
     )
+    parser.add_argument(
+        "--part", nargs="+", action="extend", metavar="NAME",
+        help="only change these: pruning, estimator, edges, confidence weights, extrapolation, second pass, "
+        "completion, refinement, matches (all)",
+    )  # fmt: skip
     add_model(parser)
     add_settings(parser)
     parser.add_argument(
@@ -60,6 +65,7 @@ def benchmark_of(arguments: argparse.Namespace) -> StagesBenchmark:
         root=arguments.root,
         datasets=tuple(arguments.dataset or ()),
         pairs=tuple(arguments.pair or ()),
+        parts=tuple(arguments.part or ()),
         model=arguments.model,
         matcher=arguments.matcher,
         settings=arguments.settings,

@@ -12,6 +12,13 @@ from patchbatch.data.datasets.pairs import FlowPair
 from patchbatch.data.datasets.table import DATASETS
 from patchbatch.errors import PatchBatchError
 from patchbatch.models import DEFAULT_MODEL, check_model
+from patchbatch.tables import unknown
+
+PARTS = (
+    "pruning", "estimator", "edges", "confidence weights", "extrapolation", "second pass", "completion",
+    "refinement", "matches",
+)  # fmt: skip
+"""What can be changed; "matches" are those mended by the ground truth."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,8 @@ class StagesBenchmark:
         Names of `DATASETS`; empty = all that are there.
     pairs
         Only the pairs of these names; empty = all.
+    parts
+        Which of `PARTS` are changed; empty = all.
     model
         A shipped model's name, a weights file, or package.module:factory.
     matcher
@@ -41,6 +50,7 @@ class StagesBenchmark:
     root: str
     datasets: tuple[str, ...] = ()
     pairs: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
     model: str = DEFAULT_MODEL
     matcher: str | None = None
     settings: str | None = None
@@ -65,6 +75,9 @@ class StagesBenchmark:
             For unknown names, files and folders that are not there.
         """
         check_model(self.model)
+        for part in self.parts:
+            if part not in PARTS:
+                raise PatchBatchError(unknown("part", part, PARTS))
         if self.edge_network is not None and not Path(self.edge_network).is_file():
             raise PatchBatchError(f"no file {self.edge_network}; give weights of an edge network")
         for dataset in dict.fromkeys(pair.dataset for pair in self.jobs()):

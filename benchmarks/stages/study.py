@@ -16,7 +16,7 @@ from benchmarks.datasets import load_frames
 from benchmarks.environment import describe_environment
 from benchmarks.metrics import Tally, score, summarise
 from benchmarks.report import markdown, plain
-from benchmarks.stages.settings import StagesBenchmark
+from benchmarks.stages.settings import PARTS, StagesBenchmark
 from benchmarks.stages.variants import DEFAULT, SUBSTITUTES, WRONG_PX, Variant, error_px, variants_of
 from flow.completion.stage import Completion
 from flow.cost import Meter
@@ -97,7 +97,7 @@ def run(benchmark: StagesBenchmark) -> dict[str, Any]:
         tables[pair.dataset] = plain(settings.to_table())
         try:
             matched = _matched(pair, descriptor, settings, benchmark.precision)
-            figures += list(figures_of(matched, settings, benchmark.edge_network))
+            figures += list(figures_of(matched, settings, benchmark.edge_network, benchmark.parts))
         except PatchBatchError as error:
             raise PatchBatchError(f"{pair.dataset} {pair.name}: {error}") from error
     environment = describe_environment(str(descriptor.device))
@@ -126,7 +126,7 @@ def _matched(pair: FlowPair, descriptor: Descriptor, settings: FlowSettings, pre
 
 
 def figures_of(
-    pair: MatchedPair, settings: FlowSettings, edge_network: str | None = None
+    pair: MatchedPair, settings: FlowSettings, edge_network: str | None = None, parts: Sequence[str] = PARTS
 ) -> Iterator[StageFigures]:
     """Yield the figures of every variant on the pair's matches, then of the default on better matches.
 
@@ -138,7 +138,10 @@ def figures_of(
         The default, which is changed part by part.
     edge_network
         Weights of an edge network; None leaves that variant out.
+    parts
+        Which are changed; empty = all.
     """
+    parts = parts or PARTS
     default, *others = variants_of(DATASETS[pair.dataset].preset, settings, edge_network is not None)
     edges = {
         DEFAULT: None,
@@ -149,14 +152,14 @@ def figures_of(
         edges["network"] = network_edges(pair.image1, edge_network)
     # What follows the dense flow need not be made dense again.
     start = _dense(pair, pair.found.matches, edges[DEFAULT], default, settings)
-    for variant in (default, *others):
+    for variant in (default, *(other for other in others if other.part in parts)):
         same = (variant.edges, variant.interpolation, variant.completion) == (
             DEFAULT, default.interpolation, default.completion
         )  # fmt: skip
         made = start if same else _dense(pair, pair.found.matches, edges[variant.edges], variant, settings)
         labels = variant.part, variant.name
         yield _figures(pair, labels, pair.found.matches, _refined(made, pair, variant))
-    for name, substitute in SUBSTITUTES.items():
+    for name, substitute in SUBSTITUTES.items() if MATCHES in parts else ():
         matches = substitute(pair.found.matches, pair.truth)
         same = matches is pair.found.matches
         made = start if same else _dense(pair, matches, edges[DEFAULT], default, settings)

@@ -44,7 +44,7 @@ def choice_loss(verdict: Verdict, choices: Choices, truth: Truth) -> Tensor:
     """Return what a verdict costs: its scores, and what it says of being right and of being hidden.
 
     Every round's scores count, the last one's twice. What is said of the interpolated flow counts at nodes
-    that `settled` could let keep it, from a confidence of 0.45 on, so that it can be set below what opens them.
+    that `settled` could let keep it, from a confidence of 0.45 on, so that it can be set lower.
     """
     last = len(verdict.scores) - 1
     flow, valid = truth.flow[choices.index], truth.valid[choices.index]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.stages.settings import PARTS
 from benchmarks.stages.variants import SUBSTITUTES, error_px, true_matches, variants_of
 from flow.edges.network import EdgeNetwork, save_edge_network
 from flow.matching.matches import Matches
@@ -77,6 +78,22 @@ def test_report_has_every_variant_of_every_pair(root, tmp_path, capsys):
     assert cells[0] == ["part", "variant", "middlebury"]
     assert ["matches", "own", f"{own['EPE']:.3f} / {own['Fl-all-per-image']:.2f}"] in cells
     assert report["environment"]["flow-settings"]["middlebury"]["interpolation"]["estimator"] == "robust"
+
+
+def test_only_the_parts_asked_for_are_changed(root, tmp_path, capsys):
+    file = tmp_path / "stages.json"
+    options = ["--pair", "A", "--part", "refinement", "--json", str(file)]
+    assert main(["stages", str(root), *options]) == 0
+    rows = json.loads(file.read_text(encoding="utf-8"))["rows"]
+    assert {row["part"] for row in rows} == {"default", "refinement"}
+    assert "matches" not in capsys.readouterr().out
+    assert main(["stages", str(root), "--part", "refinment"]) == 1
+    assert "unknown part 'refinment'; did you mean 'refinement'?" in capsys.readouterr().err
+
+
+def test_parts_are_those_there_are():
+    parts = {v.part for name in ("kitti", "default") for v in variants_of(name, PRESETS[name], network=True)}
+    assert {*parts, "matches"} == {*PARTS, "default"}
 
 
 def test_a_variant_changes_its_own_part_only():

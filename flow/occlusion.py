@@ -56,6 +56,24 @@ def occlusion_evidence(flow: NDArray[np.float32], confidence: NDArray[np.float32
     return np.asarray(evidence, np.float32)
 
 
+def with_what_leaves(
+    occluded: NDArray[np.float32], flow: NDArray[np.float32], confidence: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return the probability with what the flow itself says: a target outside the frame is not seen.
+
+    Where the flow leads outside, that is at least as likely as the flow is right.
+
+    Parameters
+    ----------
+    occluded, confidence
+        `(H, W)` in [0, 1].
+    flow
+        `(H, W, 2)` px.
+    """
+    *_, inside = landing_pixels(flow)
+    return np.where(inside, occluded, np.maximum(occluded, confidence)).astype(np.float32)
+
+
 def landing_pixels(
     flow: NDArray[np.float32],
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:

@@ -211,6 +211,8 @@ def save_stages(folder: Path, result: FlowResult) -> list[Path]:
     `confidence` (.pfm, .png).
     """
     radius = float(np.hypot(*np.moveaxis(result.flow, -1, 0)).max()) or None
+    for name in STAGE_FILES:  # of an earlier run, which may have had other stages
+        (folder / name).unlink(missing_ok=True)
     written = []
     if result.descriptors is not None:
         written += _save_descriptors(folder, result.descriptors)

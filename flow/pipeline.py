@@ -33,6 +33,7 @@ from flow.matching.matches import Matches
 from flow.matching.settings import MatchingSettings
 from flow.matching.stage import match_and_judge
 from flow.matching.table import MATCHERS
+from flow.occlusion import with_what_leaves
 from flow.refinement.stage import refine
 from flow.settings import FlowSettings, flow_settings, with_methods
 from patchbatch.data.images import to_grey
@@ -86,7 +87,8 @@ class FlowResult:
         With `keep_stages`: the descriptors of image 1, `(H, W, D)`.
     occluded
         `(H, W)` float32 in [0, 1], how likely the pixel is not seen in image 2, hidden or out of the frame;
-        None where that is not known: for sparse results, and where matches or an initial flow were given.
+        0.5 where nothing is known because the result is not `reliable`; None for sparse results, and where
+        matches or an initial flow were given.
     """
 
     flow: NDArray[np.float32]
@@ -207,7 +209,9 @@ def estimate_flow(
     if interpolate:
         borders = None if edges is None else given_edges(edges, first.shape[:2])
         interpolated, completed = make_dense(found, first, second, borders, chosen, meter)
-        everywhere, still = np.ones(first.shape[:2], np.bool_), bars(first, second)
+        everywhere = np.ones(first.shape[:2], np.bool_)
+        # Matches that a caller brings may well move a bar.
+        still = bars(first, second) if matches is None else ~everywhere
         for each in (interpolated, completed):
             if each is not None:
                 each.hold(still)
@@ -224,6 +228,8 @@ def estimate_flow(
             flow = _refine(result[0], first, second, chosen.refinement, confidence)
         flow[still] = 0
         result = stages["refined"] = (flow, result[1])
+    if occluded is not None:
+        occluded = with_what_leaves(occluded, result[0], confidence)
     made = FlowResult(
         *result, confidence, found.matches, found.calibrated, meter.seconds(), meter.costs,
         stages if keep_stages else {}, descriptors, occluded, found.matches.matched,
@@ -237,7 +243,8 @@ def _nothing_known(result: FlowResult) -> FlowResult:
     doubted = replace(result.matches, confidence=np.zeros_like(result.matches.confidence))
     return replace(
         result, flow=flow, valid=nowhere, confidence=np.zeros_like(result.confidence), matches=doubted,
-        stages=dict.fromkeys(result.stages, (flow, nowhere)), occluded=None,
+        stages=dict.fromkeys(result.stages, (flow, nowhere)),
+        occluded=None if result.occluded is None else np.full_like(result.confidence, 0.5),
     )  # fmt: skip
 
 

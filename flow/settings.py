@@ -11,7 +11,7 @@ from flow.completion.settings import PRESETS as COMPLETION_PRESETS
 from flow.completion.settings import CompletionSettings
 from flow.interpolation.settings import ROBUST_PRESETS, InterpolationSettings, interpolation_settings
 from flow.interpolation.table import DEFAULT_ESTIMATOR
-from flow.matching.settings import MatchingSettings
+from flow.matching.settings import MatchingSettings, matching_settings
 from flow.matching.table import DEFAULT_MATCHER
 from flow.presets import PRESETS
 from flow.refinement.settings import TRUSTING_PRESETS, RefinementSettings
@@ -68,7 +68,7 @@ def flow_settings(
     name = PRESETS[preset].name
     completion, last = COMPLETION_PRESETS[name], TRUSTING_PRESETS[name]
     return FlowSettings(
-        MatchingSettings(matcher or DEFAULT_MATCHER),
+        matching_settings(matcher or DEFAULT_MATCHER, name),
         interpolation_settings(estimator or DEFAULT_ESTIMATOR, name),
         completion if dense is None else replace(completion, method=dense),
         last if refinement is None else replace(last, method=refinement),

@@ -12,6 +12,7 @@ from benchmarks.models import network_config
 from benchmarks.report import markdown, number
 from benchmarks.speed.table import STAGES
 from benchmarks.table import COMMANDS
+from flow.completion.table import DENSE_METHODS
 from flow.interpolation.table import ESTIMATORS
 from flow.matching.table import MATCHERS
 from flow.presets import PRESETS
@@ -37,6 +38,7 @@ def page() -> str:
         ("Presets", "`--preset`, `estimate_flow(..., preset=)`", _names(PRESETS)),
         ("Matchers", "`--matcher`, `matching.method`", _names(MATCHERS)),
         ("Estimators", "`--estimator`, `interpolation.estimator`", _names(ESTIMATORS)),
+        ("Dense stages", "`--dense`, `completion.method`", _names(DENSE_METHODS)),
         ("Refinements", "`--refinement`, `refinement.method`", _names(REFINEMENTS)),
         ("Losses", "`python -m patchbatch.descriptors.train --loss`", _names(LOSSES)),
         ("Data sets", "`--dataset`, `patchbatch.data.find_pairs`", _datasets()),

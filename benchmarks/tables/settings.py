@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.report import markdown
+from flow.completion.table import DENSE_METHODS
 from flow.interpolation.table import ESTIMATORS
 from flow.matching.settings import ConfidenceWeights, MatchingSettings
 from flow.matching.table import MATCHERS
@@ -27,6 +28,7 @@ Every setting of the flow pipeline, as `FlowSettings` holds it, and as `--settin
 NAMED: Mapping[str, Table[Any]] = {
     "matching.method": MATCHERS,
     "interpolation.estimator": ESTIMATORS,
+    "completion.method": DENSE_METHODS,
     "refinement.method": REFINEMENTS,
 }
 
@@ -38,9 +40,14 @@ def page() -> str:
     sections = [_section("matching", {"default": plain}, left_out=("search",))]
     for name, matcher in MATCHERS.items():
         title = f'matching.search` with `method = "{name}"'
-        sections.append(_section(title, {"default": matcher.load_settings()()}))
+        used: dict[str, Any] = {
+            preset: flow_settings(preset, matcher=name).matching.search for preset in presets
+        }
+        differ = len({str(search) for search in used.values()}) > 1
+        searches = used if differ else {"default": matcher.load_settings()()}
+        sections.append(_section(title, searches))
     sections.append(_section("matching.confidence", {"default": ConfidenceWeights()}))
-    for stage in ("interpolation", "refinement"):
+    for stage in ("interpolation", "completion", "refinement"):
         sections.append(_section(stage, {name: getattr(one, stage) for name, one in presets.items()}))
     return HEAD + "".join(sections)
 

@@ -8,6 +8,7 @@ from functools import cache
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu, softplus
@@ -288,10 +289,14 @@ def load_choice_network(path: str = str(SHIPPED)) -> ChoiceNetwork:
     Raises
     ------
     PatchBatchError
-        If the file is missing or holds no weights of this network.
+        If the file is missing, or holds no weights of this network or such that are not finite.
     """
     mend = "python -m flow.completion.train makes such files"
+    if path == str(SHIPPED):
+        mend = "install the package again, or leave the choice out by --dense interpolated"
     arrays, _ = read_tensors(path, mend)
+    if not all(np.isfinite(value).all() for value in arrays.values()):
+        raise PatchBatchError(f"{path} holds weights that are not finite; {mend}")
     with torch.inference_mode(False):  # or what `complete` is the first to read could not be taught any more
         network = ChoiceNetwork()
         try:

@@ -24,6 +24,8 @@ class CompletionSettings(Settings):
         In which a pixel sees what its neighbours chose.
     planes
         Homographies looked for in the whole frame; 0 is off.
+    weights
+        File of a network from `python -m flow.completion.train`; empty takes the one that ships.
     colour_reach
         How far colour reaches when a pixel picks among the choices around it: the sum of the differences of
         three channels in [0, 1] at which a choice counts a third.
@@ -33,7 +35,8 @@ class CompletionSettings(Settings):
     settled: float = setting(0.7, least=0, most=1)
     rounds: int = setting(3, least=0, most=20)
     planes: int = setting(18, least=0, most=64)
-    colour_reach: float = setting(0.2, above=0)
+    weights: str = setting("")
+    colour_reach: float = setting(0.2, least=0.01, most=100)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -42,8 +42,7 @@ class Completion:
 
 @torch.inference_mode()
 def complete(
-    scene: Scene, settings: CompletionSettings | None = None, device: str | torch.device = "cpu",
-    weights: str = str(SHIPPED),
+    scene: Scene, settings: CompletionSettings | None = None, device: str | torch.device = "cpu"
 ) -> Completion:  # fmt: skip
     """Let every pixel that the matches do not settle choose among the motions around it.
 
@@ -60,8 +59,6 @@ def complete(
         `CompletionSettings`; None takes the defaults.
     device
         Where the network computes; the rest runs on the CPU.
-    weights
-        File of the network's weights.
 
     Raises
     ------
@@ -71,7 +68,7 @@ def complete(
     settings = settings or CompletionSettings()
     nodes = find_nodes(scene, settings.settled, settings.planes)
     choices = choices_of(nodes, gather_evidence(scene, nodes), device)
-    verdict = load_choice_network(weights).to(device)(choices, settings.rounds)
+    verdict = load_choice_network(settings.weights or str(SHIPPED)).to(device)(choices, settings.rounds)
     grid = nodes.open.shape
     models = verdict.models.cpu().numpy().reshape(*grid, -1)
     right, hidden = (

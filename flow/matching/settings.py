@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from flow.matching.search_settings import CoarseToFineSettings
 from flow.matching.table import MATCHERS
 from patchbatch.errors import PatchBatchError
 from patchbatch.settings import Settings, setting
@@ -92,3 +93,25 @@ class MatchingSettings(Settings):
         values = super()._read(table, base, where)
         another = base is not None and values.get("method", base.method) != base.method
         return values | ({"search": None} if another and "search" not in values else {})
+
+
+def matching_settings(method: str, preset: str) -> MatchingSettings:
+    """Return the settings that belong to a matcher on one kind of images.
+
+    Streets have few places that look alike, and what is near moves far: on the validation pairs of KITTI 2015
+    the price on length costs half a percent, so "kitti" leaves it out. All else is the same for all.
+
+    Raises
+    ------
+    PatchBatchError
+        For an unknown matcher.
+
+    Examples
+    --------
+    >>> matching_settings("coarse-to-fine", "kitti").search.motion_price
+    0.0
+    """
+    settings = MatchingSettings(method)
+    if preset == "kitti" and isinstance(settings.search, CoarseToFineSettings):
+        return replace(settings, search=replace(settings.search, motion_price=0.0))
+    return settings

@@ -77,6 +77,7 @@ def test_every_output(frames, capsys):
 def test_occlusion_is_written_as_numbers_or_as_a_picture(frames, monkeypatch, capsys, name):
     made = np.linspace(0, 1, 64 * 80, dtype=np.float32).reshape(64, 80)
     monkeypatch.setattr("flow.dense.occlusion_evidence", lambda *given: made)
+    monkeypatch.setattr("flow.pipeline.with_what_leaves", lambda occluded, *given: occluded)
     words = ["--dense", "interpolated", "--no-refine", "--occlusion", name]
     assert main(["a.png", "b.png", "-o", "x.flo", *words]) == 0
     assert capsys.readouterr().out.splitlines() == ["wrote x.flo", f"wrote {name}"]
@@ -286,3 +287,18 @@ def _still(folder):
     """Write settings of a refinement that moves nothing."""
     (folder / "still.toml").write_text("[refinement]\nouter_iterations = 0\n")
     return folder / "still.toml"
+
+
+def test_stages_of_an_earlier_run_do_not_stay(frames):
+    assert main(["a.png", "b.png", "--save-stages", "stages", "-o", "x.flo", "-q"]) == 0
+    assert (frames / "stages" / "4-chosen.flo").exists()
+    words = ["--dense", "interpolated", "--save-stages", "stages", "-o", "x.flo", "-q"]
+    assert main(["a.png", "b.png", *words]) == 0
+    assert not (frames / "stages" / "4-chosen.flo").exists()
+
+
+def test_occlusion_of_a_pair_that_does_not_match_is_written_too(frames):
+    noise = np.random.default_rng(5).random((64, 80)).astype(np.float32)
+    write_image(frames / "other.png", np.rint(255 * noise).astype(np.uint8))
+    assert main(["a.png", "other.png", "--occlusion", "o.npy", "-o", "x.flo", "-q"]) == 0
+    assert (np.load(frames / "o.npy") == 0.5).all()

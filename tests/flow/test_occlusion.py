@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flow.occlusion import covered_pixels, landing_pixels, occlusion_evidence
+from flow.occlusion import covered_pixels, landing_pixels, occlusion_evidence, with_what_leaves
 from flow.pipeline import estimate_flow
 from flow.synthetic import demo_scene
 from patchbatch.errors import PatchBatchError
@@ -69,3 +69,12 @@ def test_the_pipeline_knows_it_of_its_own_dense_flow_only():
     assert found.occluded.shape == (48, 64) and 0 <= found.occluded.min() < found.occluded.max() <= 1
     for others in ({"interpolate": False}, {"matches": found.matches}, {"initial_flow": found.flow}):
         assert estimate_flow(*images, **others).occluded is None
+
+
+def test_what_the_flow_itself_takes_out_of_the_frame_is_not_seen():
+    flow, unseen = np.zeros((4, 6, 2), np.float32), np.full((4, 6), 0.1, np.float32)
+    flow[:, 5, 0] = 3
+    told = with_what_leaves(unseen, flow, np.full((4, 6), 0.8, np.float32))
+    np.testing.assert_allclose(told[:, 5], 0.8)
+    np.testing.assert_allclose(told[:, :5], 0.1)
+    assert (with_what_leaves(unseen, flow, np.zeros((4, 6), np.float32)) == unseen).all()

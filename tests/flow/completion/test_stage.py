@@ -207,9 +207,9 @@ def test_other_weights_are_used_and_no_weights_are_told(tmp_path):
     torch.manual_seed(0)
     path = str(tmp_path / "other.safetensors")
     network.save_choice_network(network.ChoiceNetwork(), path)
-    assert (complete(scene, weights=path).confidence != complete(scene).confidence).any()
+    assert (complete(scene, CompletionSettings(weights=path)).confidence != complete(scene).confidence).any()
     with pytest.raises(PatchBatchError, match="nowhere"):
-        complete(scene, weights=str(tmp_path / "nowhere.safetensors"))
+        complete(scene, CompletionSettings(weights=str(tmp_path / "nowhere.safetensors")))
 
 
 def test_the_scene_is_left_as_it_was():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+import flow.completion.agreement as module
 from flow.completion.agreement import NEIGHBOURS_SAY, agreement, consensus
 from flow.completion.choices import Choices
 
@@ -71,14 +72,20 @@ def slow(choices, models, trust, flows):
 def test_agreement_against_loops(grid):
     """A grid of a few rows is all border; the widest ring leaves it on every side."""
     given = made(1, *grid)
-    told = agreement(*given)
+    choices, *rest = given
+    told = agreement(choices, choices.index, *rest)
     assert told.shape == (len(given[3]), MOST, NEIGHBOURS_SAY)
     np.testing.assert_allclose(told.numpy(), slow(*given), atol=2e-5)
+    anywhere = module._agreement_anywhere(choices, choices.index, *rest)
+    np.testing.assert_allclose(anywhere.numpy(), slow(*given), atol=2e-5)
+    some = slice(len(choices.index) // 3, None)
+    part = agreement(choices, choices.index[some], *rest[:2], rest[2][some])
+    assert torch.equal(part, told[some])
 
 
 def test_nobody_trusted_says_nothing():
     choices, models, trust, flows = made()
-    assert not agreement(choices, models, torch.zeros_like(trust), flows).any()
+    assert not agreement(choices, choices.index, models, torch.zeros_like(trust), flows).any()
 
 
 def test_all_that_move_alike_agree():
@@ -86,7 +93,7 @@ def test_all_that_move_alike_agree():
     models = torch.zeros_like(models)
     models[:, :2], models[:, 6:8] = choices.places, torch.tensor([3.0, -2.0])
     flows = torch.tensor([3.0, -2.0]).expand_as(flows)
-    told = agreement(choices, models, torch.ones_like(trust), flows)
+    told = agreement(choices, choices.index, models, torch.ones_like(trust), flows)
     assert told[..., :2].min() > 0.98  # by trust, one node away: everyone has such neighbours
     assert told.max() <= 1
 
@@ -98,7 +105,7 @@ def test_a_neighbour_of_another_colour_says_less():
     models = torch.zeros_like(models)
     models[:, :2] = choices.places
     models[:, 6] = torch.where(choices.places[:, 0] > 25, 40.0, 0.0)  # the other colour moves otherwise
-    told = agreement(choices, models, torch.ones_like(trust), torch.zeros_like(flows))
+    told = agreement(choices, choices.index, models, torch.ones_like(trust), torch.zeros_like(flows))
     beside = choices.index % COLUMNS == 5
     assert beside.any()
     by_trust, by_both = told[beside, 0, 0], told[beside, 0, 2]

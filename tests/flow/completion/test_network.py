@@ -168,9 +168,10 @@ def test_rounds_and_neighbours_matter(network, choices):
 def test_in_each_round_nodes_see_what_the_others_chose_last(network, choices, monkeypatch):
     seen = []
 
-    def spy(given, models, trust, flows):
+    def spy(given, index, models, trust, flows):
         seen.append((models, trust, flows))
-        return agreement(given, models, trust, flows)
+        assert torch.equal(index, given.index)  # so few nodes are looked at in one part
+        return agreement(given, index, models, trust, flows)
 
     monkeypatch.setattr(module, "agreement", spy)
     scores = judge(network, choices, 3).scores

@@ -14,7 +14,7 @@ from flow.completion.table import DENSE_METHODS
 from flow.cost import Meter
 from flow.dense import Found, make_dense, settled_share
 from flow.interpolation.stage import fit_cells
-from flow.occlusion import occlusion_evidence
+from flow.occlusion import occlusion_evidence, with_what_leaves
 from flow.pipeline import estimate_flow
 from flow.refinement.stage import refine
 from flow.settings import FlowSettings, flow_settings, read_settings, settings_text
@@ -122,9 +122,11 @@ def test_the_method_interpolated_is_the_interpolation(box, result):
     cells = fit_cells(found.matches, box.image1, None, settings.interpolation)
     np.testing.assert_array_equal(found.stages["interpolated"][0], cells.flow)
     np.testing.assert_array_equal(found.confidence, cells.confidence)
-    np.testing.assert_array_equal(found.occluded, occlusion_evidence(cells.flow, cells.confidence))
     refined = refine(cells.flow, box.image1, box.image2, settings.refinement, cells.confidence)
     np.testing.assert_array_equal(found.flow, refined)
+    evidence = occlusion_evidence(cells.flow, cells.confidence)
+    expected = with_what_leaves(evidence, refined, cells.confidence)
+    np.testing.assert_array_equal(found.occluded, expected)
     np.testing.assert_array_equal(result.stages["interpolated"][0], cells.flow)
 
 
@@ -223,7 +225,7 @@ def test_the_scene_is_left_as_it_was():
 
 
 def test_settings_are_read_as_they_were_written(tmp_path):
-    changed = CompletionSettings("interpolated", 0.5, 1, 4, 0.3)
+    changed = CompletionSettings("interpolated", 0.5, 1, 4, "mine.safetensors", 0.3)
     path = tmp_path / "settings.toml"
     path.write_text(settings_text(replace(flow_settings("kitti"), completion=changed)), encoding="utf-8")
     assert "[completion]" in path.read_text()

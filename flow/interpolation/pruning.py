@@ -22,8 +22,6 @@ from flow.matching.matches import Matches
 
 # Of the default seed grid with some seeds missing: matches this near are held to the tolerance as it is.
 _SPACING_PX = 10.0
-# Of the tolerance: an affine model comes near much that is wrong, too.
-_MODEL_SHARE = 0.25
 _OWN_SAY = 0.01  # not 0: it may be its only neighbour
 
 
@@ -70,7 +68,8 @@ def consistent(matches: Matches, cost: NDArray[np.float32], settings: Interpolat
     """Drop matches far from the kernel-weighted mean of their neighbours, themselves included.
 
     Where the motion has a slope, a match beside which others lie on one side alone is far from their mean and
-    right: what is near the affine model of its neighbours, in which it has next to no say itself, stays too.
+    right: with `slope_px`, what is near the affine model of its neighbours, in which it has next to no say
+    itself, stays too.
 
     Parameters
     ----------
@@ -88,10 +87,10 @@ def consistent(matches: Matches, cost: NDArray[np.float32], settings: Interpolat
     weights = kernel_weights(index, distance, settings.kernel_decay)
     mean = nadaraya_watson(matches.points1, matches.vectors, index, weights)[:, :, 2]
     keep = np.linalg.norm(mean - matches.vectors, axis=1) < settings.consistency_px
-    weights[:, 0] *= _OWN_SAY
-    predicted = locally_weighted_affine(matches.points1, matches.vectors, index, weights)[:, :, 2]
-    off = np.linalg.norm(predicted - matches.vectors, axis=1)
-    keep |= off < _MODEL_SHARE * settings.consistency_px
+    if settings.slope_px:
+        weights[:, 0] *= _OWN_SAY
+        predicted = locally_weighted_affine(matches.points1, matches.vectors, index, weights)[:, :, 2]
+        keep |= np.linalg.norm(predicted - matches.vectors, axis=1) < settings.slope_px
     return matches.select(keep) if keep.any() else matches
 
 

@@ -30,6 +30,9 @@ class InterpolationSettings(Settings):
     consistency_px
         Distance from the judges' mean at which a match is dropped, unless the judges' slope explains it;
         infinite is off.
+    slope_px
+        Distance from the affine model of its neighbours within which a match is kept all the same, since
+        motion may have a slope; 0 is off. Small: an affine model comes near much that is wrong, too.
     saliency
         Matches on flatter spots are dropped; 0 is off.
     smallest_island
@@ -56,6 +59,7 @@ class InterpolationSettings(Settings):
     kernel_decay: float = setting(0.8, least=0)
     prefilter_neighbours: int = setting(25, least=0)
     consistency_px: float = setting(5.0, least=0, infinite=True, unit="px")
+    slope_px: float = setting(0.0, least=0, unit="px")
     saliency: float = setting(0.045, least=0, unit="Lab units per px")
     smallest_island: int = setting(1, least=1)
     island_tolerance_px: float = setting(3.0, least=0, infinite=True, unit="px")
@@ -77,6 +81,7 @@ _ROBUST = InterpolationSettings(
     kernel_decay=1.1,
     cost_floor=0.01,
     estimator="robust",
+    slope_px=1.25,
     truncation_px=1.5,
     confidence_power=1.0,
     range_margin_px=20.0,

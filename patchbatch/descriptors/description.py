@@ -19,6 +19,7 @@ PATCHES_AT_ONCE = 512
 # The crops the networks learn from are 190 px wide and standardised one by one: a deviation of 55 px.
 SURROUNDINGS_PX = 60.0
 LEAST_CONTRAST = 4 / 255
+_PLACES_AT_ONCE = 256
 
 
 @torch.inference_mode()
@@ -216,17 +217,25 @@ def standardize(image: NDArray[np.float32], model: PatchTrunk) -> NDArray[np.flo
 
 def _surrounding_mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the Gaussian mean around each pixel, of the part of the surroundings that lies in the image."""
-    total = _blurred(values.astype(np.float32))
     # A Gaussian is a product of one along rows and one along columns, and so is its part inside the image.
-    height, width = values.shape
-    rows, columns = _blurred(np.ones((height, 1), np.float32)), _blurred(np.ones((1, width), np.float32))
-    middle = _blurred(np.ones((1, 1), np.float32))
-    return np.asarray(total / (rows * columns / middle), np.float32)
+    across = _mean_along_rows(torch.from_numpy(np.ascontiguousarray(values, np.float32)))
+    return np.asarray(_mean_along_rows(across.T.contiguous()).T.numpy(), np.float32)
 
 
-def _blurred(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    border = cv2.BORDER_CONSTANT
-    return np.asarray(cv2.GaussianBlur(values, (0, 0), SURROUNDINGS_PX, borderType=border), np.float32)
+def _mean_along_rows(values: Tensor) -> Tensor:
+    """Average each row around each of its places `(H, W)`, as products of matrices.
+
+    Several times as quick as a filter, which reads the hundreds of pixels of a window one by one.
+    """
+    width, reach = values.shape[1], int(4 * SURROUNDINGS_PX)
+    means = torch.empty_like(values)
+    for first in range(0, width, _PLACES_AT_ONCE):
+        end = min(first + _PLACES_AT_ONCE, width)
+        seen = torch.arange(max(0, first - reach), min(width, end + reach))
+        away = seen[:, None] - torch.arange(first, end)
+        weights = torch.exp(-0.5 * (away / SURROUNDINGS_PX) ** 2) * (away.abs() <= reach)
+        torch.mm(values[:, seen[0] : seen[-1] + 1], weights / weights.sum(0), out=means[:, first:end])
+    return means
 
 
 def pad_for_patches(image: NDArray[np.float32], patch_size: int) -> NDArray[np.float32]:

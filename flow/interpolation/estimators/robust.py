@@ -15,6 +15,9 @@ from flow.interpolation.settings import InterpolationSettings
 _CANDIDATES = 16  # models tried per round: the closest neighbours'; more than twice as many gained nothing
 _ROUNDS = 2  # each lets good models spread one neighbourhood further; two more lowered Fl by 2 % of itself
 _REFITS = 2  # reweighted least squares after each choice
+_LEAST_TRUNCATION = 1e-18  # px, whose square is still a number in single precision
+_MATCHES_OF_TASK = 64  # they share the scratch arrays of one thread
+_BLOCK = 32  # neighbours between two looks at whether a sum is too large already
 
 
 def robust_affine(
@@ -62,24 +65,43 @@ def _choose_and_refit(
     improved: NDArray[np.float64],
 ) -> None:
     """Write the improved model of every match; `models` is only read, so the order does not matter."""
-    for m in prange(len(index)):
+    limit = np.float32(max(truncation, _LEAST_TRUNCATION))
+    for task in prange(-(-len(index) // _MATCHES_OF_TASK)):
         candidate = np.zeros((2, 3))
-        candidate[:, 2] = vectors[index[m, 0]]
-        lowest = _truncated_cost(points, vectors, index[m], weights[m], candidate, truncation, np.inf)
-        improved[m] = candidate
-        for j in range(min(_CANDIDATES, index.shape[1])):
-            other = index[m, j]
-            if other < 0:
-                break
-            _move(models[other], points[index[m, 0]] - points[other], candidate)
-            cost = _truncated_cost(points, vectors, index[m], weights[m], candidate, truncation, lowest)
-            if cost < lowest:
-                lowest = cost
-                improved[m] = candidate
-        reweighted = np.zeros(index.shape[1], np.float32)
-        for _ in range(_REFITS):
-            _reweight(points, vectors, index[m], weights[m], improved[m], truncation, reweighted)
-            fit_affine(points, vectors, index[m], reweighted, improved[m])
+        around, reweighted = np.empty((4, index.shape[1]), np.float32), np.zeros(index.shape[1], np.float32)
+        for m in range(task * _MATCHES_OF_TASK, min(len(index), (task + 1) * _MATCHES_OF_TASK)):
+            count = _gather(points, vectors, index[m], around)
+            candidate[:, :2] = 0
+            candidate[:, 2] = vectors[index[m, 0]]
+            lowest = _truncated_cost(around, weights[m], count, candidate, limit, np.float32(np.inf))
+            improved[m] = candidate
+            for j in range(min(_CANDIDATES, count)):
+                other = index[m, j]
+                _move(models[other], points[index[m, 0]] - points[other], candidate)
+                cost = _truncated_cost(around, weights[m], count, candidate, limit, lowest)
+                if cost < lowest:
+                    lowest = cost
+                    improved[m] = candidate
+            for _ in range(_REFITS):
+                _reweight(around, weights[m], count, improved[m], limit, reweighted)
+                fit_affine(points, vectors, index[m], reweighted, improved[m])
+
+
+@njit(cache=True, nogil=True)
+def _gather(
+    points: NDArray[np.float64], vectors: NDArray[np.float64], index: NDArray[np.int32],
+    around: NDArray[np.float32],
+) -> int:  # fmt: skip
+    """Write offsets from the first neighbour and vectors of all into four rows; return how many there are."""
+    count = 0
+    for other in index:
+        if other < 0:
+            break
+        around[0, count] = points[other, 0] - points[index[0], 0]
+        around[1, count] = points[other, 1] - points[index[0], 1]
+        around[2, count], around[3, count] = vectors[other, 0], vectors[other, 1]
+        count += 1
+    return count
 
 
 @njit(cache=True, nogil=True)
@@ -107,38 +129,44 @@ def residual_px(
     return math.sqrt(du * du + dv * dv)
 
 
-@njit(cache=True, nogil=True)
+# Single precision and sums in any order: vector registers hold eight neighbours at a time.
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nnan"})
 def _truncated_cost(
-    points: NDArray[np.float64],
-    vectors: NDArray[np.float64],
-    index: NDArray[np.int32],
+    around: NDArray[np.float32],
     weights: NDArray[np.float32],
+    count: int,
     model: NDArray[np.float64],
-    truncation: float,
-    limit: float,
-) -> float:
+    truncation: np.float32,
+    limit: np.float32,
+) -> np.float32:
     """Return the sum of `k min(|r|, t)`; it stops once above the limit."""
-    cost = 0.0
-    for j in range(len(index)):
-        if index[j] < 0 or cost > limit:
+    a, b, u0 = np.float32(model[0, 0]), np.float32(model[0, 1]), np.float32(model[0, 2])
+    c, d, v0 = np.float32(model[1, 0]), np.float32(model[1, 1]), np.float32(model[1, 2])
+    x, y, u, v = around[0], around[1], around[2], around[3]
+    cost = np.float32(0)
+    for first in range(0, count, _BLOCK):
+        for j in range(first, min(first + _BLOCK, count)):
+            du, dv = a * x[j] + b * y[j] + u0 - u[j], c * x[j] + d * y[j] + v0 - v[j]
+            cost += weights[j] * min(np.sqrt(du * du + dv * dv), truncation)
+        if cost > limit:
             break
-        cost += weights[j] * min(residual_px(points, vectors, index[0], index[j], model), truncation)
     return cost
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath={"contract"})
 def _reweight(
-    points: NDArray[np.float64],
-    vectors: NDArray[np.float64],
-    index: NDArray[np.int32],
+    around: NDArray[np.float32],
     weights: NDArray[np.float32],
+    count: int,
     model: NDArray[np.float64],
-    truncation: float,
+    truncation: np.float32,
     reweighted: NDArray[np.float32],
 ) -> None:
     """Write `k / (1 + (r / t)^2)`; squared in the fit that is the Geman-McClure weight."""
-    for j in range(len(index)):
-        if index[j] < 0:
-            break
-        residual = residual_px(points, vectors, index[0], index[j], model)
-        reweighted[j] = weights[j] / (1 + (residual / truncation) ** 2)
+    a, b, u0 = np.float32(model[0, 0]), np.float32(model[0, 1]), np.float32(model[0, 2])
+    c, d, v0 = np.float32(model[1, 0]), np.float32(model[1, 1]), np.float32(model[1, 2])
+    x, y, u, v = around[0], around[1], around[2], around[3]
+    scale = np.float32(1) / (truncation * truncation)
+    for j in range(count):
+        du, dv = a * x[j] + b * y[j] + u0 - u[j], c * x[j] + d * y[j] + v0 - v[j]
+        reweighted[j] = weights[j] / (np.float32(1) + (du * du + dv * dv) * scale)

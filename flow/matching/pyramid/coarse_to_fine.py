@@ -96,8 +96,8 @@ def _prefer_small_motion(
     On patterns that repeat, many vectors cost nearly the same. Which of them a coarse level finds depends on
     how the pattern falls on its pixels, so the small one may not have come down at all.
     """
-    unit = np.float32(mean_distance(pyramid1[0], pyramid2[0]))
-    if settings.motion_price == 0 or unit == 0:
+    unit = np.float32(mean_distance(pyramid1[0], pyramid2[0]) if settings.motion_price else 0)
+    if unit == 0:
         return held
     small, reach = np.zeros((len(points), 1, 2), np.int32), square(settings.small_motion)
     for depth in range(min(1, len(pyramid1) - 1), -1, -1):

@@ -103,9 +103,13 @@ def mean_distance(descriptors1: torch.Tensor, descriptors2: torch.Tensor) -> flo
 
     0 where they are all the same, but for rounding: nothing is told apart then.
     """
-    first, second = (each.flatten(0, 1).float() for each in (descriptors1, descriptors2))
-    squares = sum(float(each.square().sum(dim=1).mean()) for each in (first, second))
-    distance = squares - 2 * float(first.mean(dim=0) @ second.mean(dim=0))
+    squares, means = 0.0, []
+    for descriptors in (descriptors1, descriptors2):
+        rows = descriptors.flatten(0, 1).float()
+        numbers = rows.flatten()
+        squares += float(numbers @ numbers) / len(rows)  # as one product: no table of squares is made
+        means.append(rows.mean(dim=0))
+    distance = squares - 2 * float(means[0] @ means[1])
     return distance if distance > ROUNDING * squares else 0.0
 
 

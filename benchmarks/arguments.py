@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow.matching.table import MATCHERS
-from flow.presets import PRESETS
+from flow.presets import PRESETS, preset_of_kind
 from patchbatch.data.datasets.table import DATASETS
 from patchbatch.errors import PatchBatchError
 from patchbatch.models import DEFAULT_MODEL, MODELS
@@ -48,11 +48,10 @@ def add_device(parser: argparse._ActionsContainer, of: str = "of the network") -
     )
 
 
-def add_model(parser: argparse._ActionsContainer) -> None:
-    """Add --model for one model."""
-    parser.add_argument(
-        "--model", default=DEFAULT_MODEL, metavar="MODEL", help=f"{MODEL_HELP} ({DEFAULT_MODEL})"
-    )
+def add_model(parser: argparse._ActionsContainer, default: str | None = DEFAULT_MODEL) -> None:
+    """Add --model for one model; None as the default takes the preset's."""
+    words = f"the preset's, mostly {DEFAULT_MODEL}" if default is None else default
+    parser.add_argument("--model", default=default, metavar="MODEL", help=f"{MODEL_HELP} ({words})")
 
 
 def add_models(parser: argparse._ActionsContainer, default: str = DEFAULT_MODEL) -> None:
@@ -85,13 +84,20 @@ def add_preset(parser: argparse._ActionsContainer) -> None:
     """Add --preset, by default that of the data set."""
     parser.add_argument(
         "--preset", choices=(AUTO, *PRESETS), default=AUTO, metavar="NAME",
-        help=f"{', '.join(PRESETS)}, or auto: the data set's own (auto)",
+        help=f"{', '.join(PRESETS)}, or auto: the data set's own; of a preset that has a form for the data "
+        "set's kind of images, that form (auto)",
     )  # fmt: skip
 
 
 def preset_for(preset: str, dataset: str) -> str:
-    """Return a preset, or for "auto" that of a data set."""
-    return DATASETS[dataset].preset if preset == AUTO else preset
+    """Return a preset in the form for a data set's kind of images, or for "auto" that of the data set."""
+    own = DATASETS[dataset].preset
+    return own if preset == AUTO else preset_of_kind(preset, own)
+
+
+def model_for(preset: str) -> str:
+    """Return the model that belongs to a preset, or to "auto"."""
+    return DEFAULT_MODEL if preset == AUTO else PRESETS[preset].model
 
 
 def chosen_settings(

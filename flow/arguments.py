@@ -117,10 +117,10 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
 def _add_own_parts(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--model",
-        default=DEFAULT_MODEL,
         metavar="NAME|FILE|MODULE:FACTORY",
         help="descriptor: the name of a model, a weights file, or package.module:factory, whose code is run: "
-        "it returns a Descriptor, or a patch network with patch_size (default: %(default)s)",
+        "it returns a Descriptor, or a patch network with patch_size "
+        f"(default: the preset's, mostly {DEFAULT_MODEL})",
     )
     _file(group, "--matches-in", "go on from these matches, x1 y1 x2 y2 score a line; scores in [0, 1] count")
     _file(group, "--initial-flow", "refine this dense flow, and do nothing else")

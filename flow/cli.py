@@ -9,13 +9,15 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flow.arguments import build_parser, check_usage
+from flow.presets import PRESETS
 from flow.settings import FlowSettings, flow_settings, read_settings, settings_text, with_methods
 from patchbatch.data.files import peek
 from patchbatch.errors import PatchBatchError
 from patchbatch.models import check_model
+from patchbatch.progress import listening
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,12 +30,16 @@ if TYPE_CHECKING:
 
 __all__ = ["build_parser", "main"]
 
+LONG_GFLOP = 1000.0
+"""Describing that takes more is announced, with its time; a KITTI pair by `compact` takes a quarter."""
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = build_parser()
     arguments = parser.parse_args(argv)
     check_usage(parser, arguments)
+    arguments.model = arguments.model or PRESETS[arguments.preset].model
     try:
         settings = resolved_settings(arguments)
         if arguments.print_settings:
@@ -147,23 +153,57 @@ def _estimate(
 
     from flow.pipeline import estimate_flow  # noqa: PLC0415 - torch is imported here
 
-    show = sys.stderr.isatty() and not arguments.quiet
-    return estimate_flow(
-        first,
-        second,
-        _model(arguments),
-        preset=arguments.preset,
-        settings=settings,
-        precision=arguments.precision,
-        interpolate=not arguments.no_interpolate,
-        refine=not arguments.no_refine,
-        edges=_network_edges(arguments, first) if edges is None else edges,
-        matches=matches,
-        initial_flow=initial,
-        keep_stages=arguments.save_stages is not None,
-        on_stage=_show_stage if show else None,
-        per_stage_memory=arguments.explain,
-    )
+    model, show = _model(arguments), sys.stderr.isatty() and not arguments.quiet
+    if not (isinstance(model, str) or arguments.quiet):
+        _announce(model, (shape[0], shape[1]), settings, arguments.precision)
+    with listening(_Bars() if show else None):
+        return estimate_flow(
+            first,
+            second,
+            model,
+            preset=arguments.preset,
+            settings=settings,
+            precision=arguments.precision,
+            interpolate=not arguments.no_interpolate,
+            refine=not arguments.no_refine,
+            edges=_network_edges(arguments, first) if edges is None else edges,
+            matches=matches,
+            initial_flow=initial,
+            keep_stages=arguments.save_stages is not None,
+            on_stage=_show_stage if show else None,
+            per_stage_memory=arguments.explain,
+        )
+
+
+def _announce(model: Descriptor, shape: tuple[int, int], settings: FlowSettings, precision: str) -> None:
+    """Say before a long run how long its longest part takes."""
+    from flow.cost import expected_seconds  # noqa: PLC0415 - see _run
+    from flow.pipeline import describing_gflop  # noqa: PLC0415 - see _run
+    from patchbatch.devices import resolve_precision  # noqa: PLC0415 - see _run
+
+    gflop = describing_gflop(model, shape, settings)
+    if gflop is None or gflop < LONG_GFLOP:
+        return
+    seconds = expected_seconds(gflop, model.device, resolve_precision(precision, model.device))
+    words = f"{seconds / 60:.0f} minutes" if seconds > 90 else f"{seconds:.0f} s"
+    print(f"describing by {model.name} takes about {words} here ({gflop:.0f} GFLOP)", file=sys.stderr)
+
+
+class _Bars:
+    """Shows on a terminal how far long computations are, with the time left."""
+
+    def __init__(self) -> None:
+        self.bar: Any = None
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        from tqdm import tqdm  # noqa: PLC0415 - only long runs need it
+
+        if self.bar is None:
+            self.bar = tqdm(total=total, unit=f" {what}", unit_scale=True)
+        self.bar.update(done - self.bar.n)
+        if done >= total:
+            self.bar.close()
+            self.bar = None
 
 
 def _model(arguments: argparse.Namespace) -> Descriptor | str:

@@ -6,6 +6,7 @@ That of describing stands in `patchbatch.descriptors.cost`, and with each `Descr
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from flow.matching.seeds import seed_axis
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from flow.matching.settings import MatchingSettings
@@ -28,6 +30,10 @@ log = logging.getLogger(__name__)
 
 STATUS = Path("/proc/self/status")
 CLEAR_PEAK = Path("/proc/self/clear_refs")
+
+# What the networks reach of the speed of a matrix product (docs/results.md), and the product that is timed.
+_SHARE_OF_PRODUCT = 0.5
+_PRODUCT_SIDE, _PRODUCTS = 1024, 4
 
 
 @dataclass
@@ -112,6 +118,21 @@ def _peak_mb() -> float:
         return float("nan")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 1024
+
+
+def expected_seconds(gflop: float, device: torch.device, dtype: torch.dtype) -> float:
+    """Return about how long describing by so many GFLOP takes here, from the speed of a matrix product."""
+    import torch  # noqa: PLC0415 - the costs alone need no torch
+
+    side = _PRODUCT_SIDE if device.type == "cpu" else 4 * _PRODUCT_SIDE
+    square = torch.ones(side, side, dtype=dtype, device=device)
+    fastest = math.inf
+    for _ in range(_PRODUCTS):
+        start = time.perf_counter()
+        float((square @ square)[0, 0])  # waits for a device too
+        fastest = min(fastest, time.perf_counter() - start)
+    rate = 2 * side**3 / max(fastest, 1e-9) / 1e9
+    return gflop / (_SHARE_OF_PRODUCT * rate)
 
 
 def product_flop(

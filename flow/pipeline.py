@@ -34,6 +34,7 @@ from flow.matching.settings import MatchingSettings
 from flow.matching.stage import match_and_judge
 from flow.matching.table import MATCHERS
 from flow.occlusion import with_what_leaves
+from flow.presets import PRESETS
 from flow.refinement.stage import refine
 from flow.settings import FlowSettings, flow_settings, with_methods
 from patchbatch.data.images import to_grey
@@ -122,7 +123,7 @@ class FlowResult:
 def estimate_flow(
     image1: ImageLike,
     image2: ImageLike,
-    model: str | PathLike[str] | Descriptor | torch.nn.Module = "compact",
+    model: str | PathLike[str] | Descriptor | torch.nn.Module | None = None,
     *,
     preset: str = "default",
     settings: FlowSettings | None = None,
@@ -146,9 +147,10 @@ def estimate_flow(
         Paths, or arrays `(H, W)` or `(H, W, 3)` RGB (uint8, uint16, or float in [0, 1]), of one size.
     model
         A shipped model's name, a weights file, `package.module:factory`, a network from `load_model`, any
-        other `Descriptor`, or a patch network `(N, 1, P, P) -> (N, D)` with `patch_size`.
+        other `Descriptor`, or a patch network `(N, 1, P, P) -> (N, D)` with `patch_size`. None takes the
+        preset's.
     preset
-        "default", "kitti", "sintel" or "middlebury": whose settings are taken.
+        A name of `PRESETS`: whose settings are taken.
     settings
         Of every stage, in place of the preset's.
     device, precision
@@ -203,7 +205,8 @@ def estimate_flow(
     if matches is not None:
         found = Found(given_matches(matches, first.shape[:2]), False)
     else:
-        found = find_matches(first, second, _descriptor(model, device), precision, chosen.matching, meter)
+        descriptor = chosen.description.applied_to(_descriptor(model or PRESETS[preset].model, device))
+        found = find_matches(first, second, descriptor, precision, chosen.matching, meter)
     stages: dict[str, Field] = {"matches": sparse_field(found.matches, first.shape[:2])}
     result, confidence, occluded = stages["matches"], _sparse_confidence(found.matches, first.shape[:2]), None
     if interpolate:
@@ -297,8 +300,7 @@ def find_matches(
     meter
         Is told the cost of the stages "describe" and "match".
     """
-    matcher = MATCHERS[settings.method]
-    levels = max(pyramid_levels(first.shape[:2]), matcher.least_levels) if matcher.pyramid else 1
+    levels = levels_for(first.shape[:2], settings)
     fitted = settings.confidence or FITTED.get((_known_name(descriptor), settings.method))
     log.info(
         "describing by %s: %d numbers a pixel, %d px to each side, %d levels, on %s",
@@ -318,6 +320,18 @@ def find_matches(
     matches = judged.matches
     log.info("%d matches are believed, %.1f %% of the seeds", len(matches), 100 * matches.matched)
     return Found(matches, fitted is not None, judged, pyramid1[0], pyramid2[0])
+
+
+def levels_for(shape: tuple[int, ...], settings: MatchingSettings) -> int:
+    """Return how many levels of an image `(H, W)` are described for matching, the image itself included."""
+    matcher = MATCHERS[settings.method]
+    return max(pyramid_levels(shape), matcher.least_levels) if matcher.pyramid else 1
+
+
+def describing_gflop(descriptor: Descriptor, shape: tuple[int, int], settings: FlowSettings) -> float | None:
+    """Return the GFLOP of describing a pair of images `(H, W)`; None where the descriptor does not know."""
+    one = settings.description.applied_to(descriptor).flop(shape, levels_for(shape, settings.matching))
+    return None if one is None else 2 * one / 1e9
 
 
 def _known_name(descriptor: Descriptor) -> str:

@@ -9,13 +9,17 @@ from typing import Any, Self
 
 from flow.completion.settings import PRESETS as COMPLETION_PRESETS
 from flow.completion.settings import CompletionSettings
+from flow.interpolation.settings import PRESETS as EPICFLOW_INTERPOLATION
 from flow.interpolation.settings import ROBUST_PRESETS, InterpolationSettings, interpolation_settings
 from flow.interpolation.table import DEFAULT_ESTIMATOR
 from flow.matching.settings import MatchingSettings, matching_settings
 from flow.matching.table import DEFAULT_MATCHER
+from flow.paper import DESCRIPTION, paper_matching
 from flow.presets import PRESETS
+from flow.refinement.settings import PRESETS as EPICFLOW_REFINEMENT
 from flow.refinement.settings import TRUSTING_PRESETS, RefinementSettings
 from patchbatch.data.files import FilePath, read_bytes
+from patchbatch.descriptors.settings import DescriptionSettings
 from patchbatch.errors import PatchBatchError
 from patchbatch.settings import Settings
 
@@ -26,7 +30,7 @@ class FlowSettings(Settings):
 
     Attributes
     ----------
-    matching, interpolation, completion, refinement
+    description, matching, interpolation, completion, refinement
         Settings of the stages.
 
     Examples
@@ -35,6 +39,7 @@ class FlowSettings(Settings):
     2
     """
 
+    description: DescriptionSettings = field(default_factory=DescriptionSettings)
     matching: MatchingSettings = field(default_factory=MatchingSettings)
     interpolation: InterpolationSettings = ROBUST_PRESETS["default"]
     completion: CompletionSettings = field(default_factory=CompletionSettings)
@@ -65,14 +70,31 @@ def flow_settings(
     PatchBatchError
         For an unknown name.
     """
-    name = PRESETS[preset].name
-    completion, last = COMPLETION_PRESETS[name], TRUSTING_PRESETS[name]
+    entry = PRESETS[preset]
+    kind = entry.kind
+    if entry.paper:
+        base = _paper_settings(kind)
+    else:
+        base = FlowSettings(
+            DescriptionSettings(), matching_settings(DEFAULT_MATCHER, kind),
+            interpolation_settings(DEFAULT_ESTIMATOR, kind), COMPLETION_PRESETS[kind], TRUSTING_PRESETS[kind],
+        )  # fmt: skip
+    completion, last = base.completion, base.refinement
+    same = matcher in (None, base.matching.method), estimator in (None, base.interpolation.estimator)
     return FlowSettings(
-        matching_settings(matcher or DEFAULT_MATCHER, name),
-        interpolation_settings(estimator or DEFAULT_ESTIMATOR, name),
+        base.description,
+        base.matching if same[0] else matching_settings(str(matcher), kind),
+        base.interpolation if same[1] else interpolation_settings(str(estimator), kind),
         completion if dense is None else replace(completion, method=dense),
         last if refinement is None else replace(last, method=refinement),
     )
+
+
+def _paper_settings(kind: str) -> FlowSettings:
+    return FlowSettings(
+        DESCRIPTION, paper_matching(kind), EPICFLOW_INTERPOLATION[kind],
+        replace(COMPLETION_PRESETS[kind], method="interpolated"), EPICFLOW_REFINEMENT[kind],
+    )  # fmt: skip
 
 
 def with_methods(
@@ -101,7 +123,7 @@ def with_methods(
         last = replace(last, method=refinement)
     if seed is not None and hasattr(matching.search, "seed"):
         matching = replace(matching, search=replace(matching.search, seed=seed))  # type: ignore[type-var]
-    return FlowSettings(matching, interpolation, completion, last)
+    return FlowSettings(settings.description, matching, interpolation, completion, last)
 
 
 def read_settings(path: FilePath, preset: str = "default") -> FlowSettings:
@@ -110,7 +132,7 @@ def read_settings(path: FilePath, preset: str = "default") -> FlowSettings:
     Parameters
     ----------
     path
-        Tables `[matching]`, `[matching.search]`, `[matching.confidence]`, `[interpolation]`,
+        Tables `[description]`, `[matching]`, `[matching.search]`, `[matching.confidence]`, `[interpolation]`,
         `[completion]` and `[refinement]`, any part of them, as `settings_text` writes them.
     preset
         Whose settings hold for what the file does not say. An estimator or matcher that the file names

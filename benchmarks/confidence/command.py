@@ -16,6 +16,7 @@ from benchmarks.arguments import (
     add_settings,
     check_outputs,
     check_picture,
+    model_for,
 )
 from patchbatch.data.files import make_folder
 from patchbatch.errors import PatchBatchError
@@ -59,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, FIGURES_HELP
     add_datasets(parser)
     add_limit(parser)
-    add_model(parser)
+    add_model(parser, None)
     add_preset(parser)
     add_settings(parser)
     add_json(parser, "pair")
@@ -77,7 +78,7 @@ def benchmark_of(arguments: argparse.Namespace) -> ConfidenceBenchmark:
     return ConfidenceBenchmark(
         root=arguments.root,
         datasets=tuple(arguments.dataset or ()),
-        model=arguments.model,
+        model=arguments.model or model_for(arguments.preset),
         preset=arguments.preset,
         matcher=arguments.matcher,
         settings=arguments.settings,

@@ -13,6 +13,7 @@ from benchmarks.arguments import (
     add_preset,
     add_settings,
     check_outputs,
+    model_for,
     not_negative,
 )
 from benchmarks.flow.table import METHODS, OWN
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_pipeline_arguments(group: argparse._ArgumentGroup) -> None:
-    add_models(group)
+    add_models(group, f"the preset's, mostly {DEFAULT_MODEL}")
     add_preset(group)
     add_settings(group)
     add_device(group)
@@ -68,7 +69,7 @@ def benchmark_of(arguments: argparse.Namespace) -> FlowBenchmark:
         dataset=arguments.dataset,
         root=arguments.root,
         methods=tuple(arguments.method or [OWN]),
-        models=tuple(arguments.model or [DEFAULT_MODEL]),
+        models=tuple(arguments.model or [model_for(arguments.preset)]),
         preset=arguments.preset,
         matcher=arguments.matcher,
         settings=arguments.settings,

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
-from flow.matching.patch_match import KITTI, SINTEL
-from flow.matching.search_settings import PatchMatchMatcherSettings
 from flow.matching.settings import MatchingSettings
+from flow.paper import PATCHMATCH
 
 
 def paper_patchmatch(dataset: str) -> MatchingSettings:
     """Return PatchMatch with the paper's settings: those for KITTI, and for all else those for Sintel."""
-    paper = KITTI if dataset.startswith("kitti") else SINTEL
-    return MatchingSettings("patchmatch", PatchMatchMatcherSettings(**asdict(paper)))
+    return MatchingSettings("patchmatch", PATCHMATCH["kitti" if dataset.startswith("kitti") else "sintel"])

@@ -52,5 +52,5 @@ PRESETS = MappingProxyType(
         "middlebury": CompletionSettings(),
     }
 )
-"""Ours, chosen on the validation pairs: on KITTI fewer nodes choose, which is quicker and no worse; planes help
-there alone."""
+"""Ours, chosen on the validation pairs: on KITTI fewer nodes choose, which is quicker and no worse, and there
+alone planes help."""

@@ -22,11 +22,6 @@ from patchbatch.errors import PatchBatchError
 EXIT_AFTER = 32  # numbers of a descriptor between two looks at whether the sum is too large already
 
 
-KITTI = PatchMatchSettings(passes=2, search_radius=5.0, start_x=500, start_y=10)
-SINTEL = PatchMatchSettings(passes=2, search_radius=20.0, start_x=10, start_y=10)
-"""The paper's settings."""
-
-
 def patchmatch(
     descriptors1: torch.Tensor, descriptors2: torch.Tensor, settings: PatchMatchSettings | None = None
 ) -> NearestNeighbours:

@@ -35,10 +35,10 @@ _WEIGHTS = (
 _STATISTICS = ("normalizations.{}.running_mean", "normalizations.{}.running_std")
 
 _NETWORKS = (
-    PatchNetConfig(patch_size=51),
+    PatchNetConfig(patch_size=51, standardization="image"),
     # The two "SPCI" models of 2017, the only published ones on 71 px: the same layers, descriptors of
     # 512 x 2 x 2 numbers.
-    PatchNetConfig(patch_size=71, activation="elu"),
+    PatchNetConfig(patch_size=71, activation="elu", standardization="image"),
 )
 
 
@@ -48,9 +48,9 @@ def load_2016(weights: Path, statistics: Path) -> PatchNet:
     Filters are taken as they are stored. The models were made for GPUs, where the authors' layer
     correlates, as PyTorch does; only its CPU twin turns filters around.
 
-    The 2016 program standardises 8-bit grey images as a whole. Patches of an image standardised so, times
-    `config.input_std` plus `config.input_mean`, give its numbers when the network is called with them.
-    `describe` gives others: it standardises by the surroundings of every pixel (a Gaussian of 60 px).
+    `describe` gives the numbers of the authors' program, which standardises 8-bit grey images as a whole
+    (`config.standardization` is "image"). Patches of such an image, times `config.input_std` plus
+    `config.input_mean`, give them when the network is called.
 
     Parameters
     ----------

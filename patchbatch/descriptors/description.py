@@ -19,6 +19,7 @@ PATCHES_AT_ONCE = 512
 # The crops the networks learn from are 190 px wide and standardised one by one: a deviation of 55 px.
 SURROUNDINGS_PX = 60.0
 LEAST_CONTRAST = 4 / 255
+_NO_CONTRAST = 1e-6  # of a whole image: the rounding of a constant one
 _PLACES_AT_ONCE = 256
 
 
@@ -28,9 +29,9 @@ def describe(
 ) -> Tensor:
     """Describe every pixel of an image.
 
-    The surroundings of every pixel are brought to the mean and contrast the network was trained on, see
-    `standardize`, and the image is mirrored at its border without repeating the edge pixel. A dense network
-    is evaluated tile by tile, any other patch by patch.
+    The surroundings of every pixel, or the image as a whole, are brought to the mean and contrast the network
+    was trained on, see `standardize`, and the image is mirrored at its border without repeating the edge
+    pixel. A dense network is evaluated tile by tile, any other patch by patch.
 
     Parameters
     ----------
@@ -201,16 +202,20 @@ def halvings(image: NDArray[np.float32], levels: int) -> list[NDArray[np.float32
 
 
 def standardize(image: NDArray[np.float32], model: PatchTrunk) -> NDArray[np.float32]:
-    """Bring the surroundings of every pixel to the mean and deviation that the network expects.
+    """Bring the surroundings of every pixel, or the whole image, to the mean and deviation of the network.
 
-    The surroundings fade out as a Gaussian of `SURROUNDINGS_PX` and end at the image's border. The 2016 code
-    standardises whole images instead; then the shade of a tree keeps next to no contrast. A constant image
-    becomes the mean.
+    The surroundings fade out as a Gaussian of `SURROUNDINGS_PX` and end at the image's border. The program of
+    2016 takes the whole image (`config.standardization`); then the shade of a tree keeps next to no contrast.
+    A constant image becomes the mean.
     """
-    centred = image - _surrounding_mean(image)
-    deviation = np.sqrt(_surrounding_mean(centred**2))
-    # Less contrast than a few grey levels of 8 bits is noise, which is not to be blown up.
-    flat = centred / np.maximum(deviation, LEAST_CONTRAST)
+    if model.config.standardization == "image":
+        centred = image - image.mean(dtype=np.float64).astype(np.float32)
+        flat = centred / max(float(np.sqrt((centred**2).mean(dtype=np.float64))), _NO_CONTRAST)
+    else:
+        centred = image - _surrounding_mean(image)
+        deviation = np.sqrt(_surrounding_mean(centred**2))
+        # Less contrast than a few grey levels of 8 bits is noise, which is not to be blown up.
+        flat = centred / np.maximum(deviation, LEAST_CONTRAST)
     result: NDArray[np.float32] = (flat * model.config.input_std + model.config.input_mean).astype(np.float32)
     return result
 

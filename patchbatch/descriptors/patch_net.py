@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -51,6 +54,30 @@ class PatchNet(PatchTrunk):
     ) -> list[Tensor]:
         """Describe an image and its halvings, each with its context; see `description.describe_pyramid`."""
         return describe_pyramid(image, self, levels, precision)
+
+    def seen_as(self, standardization: str = "", single_scale: bool = False) -> PatchNet:
+        """Return this network, with the same weights, looking at images in another way.
+
+        Parameters
+        ----------
+        standardization
+            Of `PatchNetConfig`; empty keeps it.
+        single_scale
+            True: nothing of coarser scales is read beside the image itself.
+
+        Raises
+        ------
+        PatchBatchError
+            For an unknown standardisation.
+        """
+        config = replace(self.config, standardization=standardization or self.config.standardization)
+        if single_scale:
+            config = replace(config, context=(), joint=())
+        if config == self.config:
+            return self
+        other = copy(self)  # shares the parameters
+        other.config, other.name = config, f"{self.name}, seen otherwise"
+        return other
 
     def flop(self, shape: tuple[int, int], levels: int) -> float:
         """Floating-point operations of describing an image `(H, W)`, its context and joining included."""

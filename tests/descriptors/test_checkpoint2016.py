@@ -11,6 +11,7 @@ import torch
 
 from patchbatch.descriptors import PRESETS, PatchNet
 from patchbatch.descriptors.checkpoint2016 import load_2016, read_statistics_2016
+from patchbatch.descriptors.description import describe_points
 from patchbatch.descriptors.pickles2016 import MAX_BYTES
 from patchbatch.errors import PatchBatchError
 
@@ -114,6 +115,24 @@ def test_same_descriptors_as_a_slow_network(files, size, length, negative):
         found = net(torch.tensor(grey, dtype=torch.float32)[:, None]).numpy()
     assert found.shape == (3, length)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).mean())
+
+
+@pytest.mark.parametrize("size", [51, 71])
+def test_images_are_described_as_the_authors_did(files, size):
+    """Grey levels of 8 bits less their mean over their deviation, mirrored at the border (reference 1.4)."""
+    grey = np.random.default_rng(3).integers(0, 256, (80, 90)).astype(np.float64)
+    grey[:, 40:] /= 4  # where surroundings differ, so do the two ways of standardising
+    before = size // 2
+    canvas = np.pad((grey - grey.mean()) / grey.std(), (before, size - 1 - before), mode="reflect")
+    points = np.array([[0, 0], [89, 3], [41, 79]])
+    negative = {51: lambda x: 0.1 * x, 71: np.expm1}[size]
+    expected = [
+        slow_network(canvas[y : y + size, x : x + size], make_weights(size), make_statistics(size), negative)
+        for x, y in points
+    ]
+    net = load_2016(*files[size])
+    found = describe_points((grey / 255).astype(np.float32), net, points, "float32").numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).mean())
 
 
 def test_statistics_keep_their_places(files):

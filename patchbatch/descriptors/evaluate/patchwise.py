@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from patchbatch.descriptors.network.normalization import FineGrainedBatchNorm
 from patchbatch.descriptors.network.pooling import Maps, PlaceNorm, normalize_and_pool
 from patchbatch.descriptors.network.trunk import PatchTrunk
+from patchbatch.progress import tell
 
 # Patches at once: on a CPU the maps of more do not stay near the cache; other devices want many.
 BATCH_CPU, BATCH_DEVICE = 128, 4096
@@ -85,7 +86,7 @@ class PatchEngine:
             patch whose top left pixel is (x, y).
         """
         height, width = out.shape[:2]
-        side, numbers = self.tile_side, self.model.patch_dimension
+        side, numbers, done = self.tile_side, self.model.patch_dimension, 0
         for top in range(0, height, side):
             for left in range(0, width, side):
                 tile = out[top : top + side, left : left + side, :numbers]
@@ -93,6 +94,8 @@ class PatchEngine:
                 y, x = (grid.flatten() for grid in torch.meshgrid(rows, columns, indexing="ij"))
                 for some, described in self._in_tile(padded, left, top, x, y):
                     tile[y[some], x[some]] = described
+                    done += len(some)
+                    tell("patches", done, height * width)
 
     def at(self, padded: Tensor, corners: Tensor) -> Tensor:
         """Describe the patches with these top left pixels.

@@ -44,8 +44,10 @@ class PatchNetConfig(Settings):
         Outputs of the layers of `ScaleJoin`, which makes one descriptor of these side by side; empty: they
         stay side by side.
     input_mean, input_std
-        Grey level (of [0, 1]) and contrast that the first convolution sees as 0 and 1. `describe` brings
-        the surroundings of every pixel to this mean and deviation first, see `description.standardize`.
+        Grey level (of [0, 1]) and contrast that the first convolution sees as 0 and 1.
+    standardization
+        What `describe` brings to this mean and deviation first: the "surroundings" of every pixel, or the
+        "image" as a whole, as the program of 2016 does; see `description.standardize`.
     """
 
     patch_size: int = setting(51, least=1, unit="px")
@@ -60,6 +62,7 @@ class PatchNetConfig(Settings):
     joint: tuple[int, ...] = setting((), least=1)
     input_mean: float = setting(0.45)
     input_std: float = setting(0.25, above=0)
+    standardization: str = setting("surroundings", choices=("surroundings", "image"))
 
     def __post_init__(self) -> None:
         super().__post_init__()

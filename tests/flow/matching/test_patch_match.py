@@ -8,7 +8,7 @@ import torch
 
 from flow.matching.exact.search import nearest_neighbours
 from flow.matching.jump_flood import jump_flooding
-from flow.matching.patch_match import KITTI, SINTEL, patchmatch
+from flow.matching.patch_match import patchmatch
 from flow.matching.search_settings import JumpFloodingSettings, PatchMatchSettings
 from patchbatch.errors import PatchBatchError
 
@@ -65,11 +65,6 @@ def test_without_search_or_start_it_is_the_pixel_itself(name):
         found = jump_flooding(d, torch.zeros(7, 9, 6), JumpFloodingSettings(**start))
     y, x = np.indices((9, 11))
     np.testing.assert_array_equal(found.index12, np.minimum(y, 6) * 9 + np.minimum(x, 8))
-
-
-def test_the_settings_of_the_paper():
-    assert (KITTI.passes, KITTI.search_radius, KITTI.start_x, KITTI.start_y) == (2, 5, 500, 10)
-    assert (SINTEL.passes, SINTEL.search_radius, SINTEL.start_x, SINTEL.start_y) == (2, 20, 10, 10)
 
 
 @pytest.mark.parametrize("name", SEARCHES)

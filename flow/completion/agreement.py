@@ -45,9 +45,35 @@ def consensus(share: Tensor, flows: Tensor, there: Tensor) -> Tensor:
     flows
         `(N, K, 2)` px.
     """
+    if flows.device.type == "cpu":
+        best = np.zeros(len(flows), np.int64)
+        _agree_most(*(each.detach().numpy() for each in (share, flows, there)), best)
+        return torch.from_numpy(best)
+    return _consensus_anywhere(share, flows, there)
+
+
+def _consensus_anywhere(share: Tensor, flows: Tensor, there: Tensor) -> Tensor:
+    """Do the work of `consensus` with torch's operations, on any device."""
     apart = (flows[:, :, None] - flows[:, None]).square().sum(-1)
     support = (share[:, None] / (1 + apart / _MODE_PX2)).sum(-1)
     return support.masked_fill(~there, -1).argmax(-1)
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def _agree_most(share: Any, flows: Any, there: Any, best: Any) -> None:
+    """Write what `consensus` returns."""
+    scale = np.float32(1 / _MODE_PX2)
+    for n in prange(flows.shape[0]):
+        most = np.float32(-1)
+        for k in range(flows.shape[1]):
+            if not there[n, k]:
+                continue
+            support = np.float32(0)
+            for j in range(flows.shape[1]):
+                du, dv = flows[n, j, 0] - flows[n, k, 0], flows[n, j, 1] - flows[n, k, 1]
+                support += share[n, j] / (np.float32(1) + (du * du + dv * dv) * scale)
+            if support > most:
+                best[n], most = k, support
 
 
 def agreement(choices: Choices, index: Tensor, models: Tensor, trust: Tensor, flows: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import relu, softplus
+from torch.nn.functional import linear, relu, softplus
 
 from flow.completion.agreement import NEIGHBOURS_SAY, agreement, consensus
 from flow.completion.choices import Choices
@@ -134,14 +134,14 @@ class ChoiceNetwork(nn.Module):
         row, column = there.nonzero(as_tuple=True)
         motions = choices.motions[choices.motion[rows]]
         ties = _learned_ties(choices, likeness, border, index[row], motions)
-        told = torch.cat([choices.candidates[rows], ties], -1)
-        hidden = relu(self.candidate(told) + self.at_node(context[index])[row])
-        hidden = relu(self.candidate2(hidden))
+        hidden = _linear(self.candidate, choices.candidates[rows], ties)
+        hidden = relu(hidden.add_(self.at_node(context[index])[row]), inplace=True)
+        hidden = relu(self.candidate2(hidden), inplace=True)
         weight = _spread(there, row, column, self.attention(hidden).squeeze(-1))
         weight = weight.softmax(-1)[row, column]
         pooled = hidden.new_zeros(len(index), hidden.shape[1])
         pooled = pooled.index_add(0, row, hidden * weight[:, None])
-        hidden = relu(self.compared(hidden) + self.pooled(pooled)[row])
+        hidden = relu(self.compared(hidden).add_(self.pooled(pooled)[row]), inplace=True)
         score = _spread(there, row, column, self.first_score(hidden).squeeze(-1))
         columns = score.topk(min(_KEPT, score.shape[1]), -1).indices
         number = torch.zeros_like(there, dtype=torch.long)
@@ -173,10 +173,11 @@ class ChoiceNetwork(nn.Module):
             with torch.no_grad():
                 said = agreement(choices, choices.index[nodes], models, trust, flows)
                 share = before.softmax(-1)[..., None]
-            told = [held.hidden[nodes], said, before.clamp(-30, 30)[..., None] / 5, share]
-            looked = relu(self.round(torch.cat(told, -1)))
+            told = torch.cat([said, before.clamp(-30, 30)[..., None] / 5, share], -1)
+            looked = relu(_linear(self.round, held.hidden[nodes], told), inplace=True)
             pooled = _attend(looked, self.round_attention, there)
-            looked = relu(self.round_compared(looked) + self.round_pooled(pooled)[:, None])
+            compared = self.round_compared(looked).add_(self.round_pooled(pooled)[:, None])
+            looked = relu(compared, inplace=True)
             after = before + self.round_score(looked).squeeze(-1)
             parts.append((looked, after.masked_fill(~there, _NEVER)))
         looked_at, scores = zip(*parts, strict=True)
@@ -264,6 +265,12 @@ def _learned_ties(
             between.max(-1).values, border[node],
         ], -1,
     )  # fmt: skip
+
+
+def _linear(layer: nn.Linear, first: Tensor, rest: Tensor) -> Tensor:
+    """Return what a layer makes of two tables `(..., A)` and `(..., B)` side by side, without joining them."""
+    parts = [part.contiguous() for part in layer.weight.split([first.shape[-1], rest.shape[-1]], dim=1)]
+    return linear(first, parts[0], layer.bias).add_(linear(rest, parts[1]))
 
 
 def _spread(there: Tensor, row: Tensor, column: Tensor, values: Tensor) -> Tensor:

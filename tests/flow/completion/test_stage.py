@@ -186,7 +186,7 @@ def test_a_single_match_moves_everything():
     np.testing.assert_allclose(completed.flow, flow, atol=1e-4)
 
 
-@pytest.mark.parametrize("changed", [{"rounds": 0}, {"planes": 0}, {"settled": 0.3}, {"colour_reach": 0.02}])
+@pytest.mark.parametrize("changed", [{"rounds": 0}, {"planes": 18}, {"settled": 0.3}, {"colour_reach": 0.02}])
 def test_every_setting_changes_the_flow(changed):
     scene = random_scene(7)
     scene.judged.dense.forward.vectors[:, 7:] = (9, 4)  # a plane among what is not believed

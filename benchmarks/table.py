@@ -20,6 +20,7 @@ COMMANDS = Table(
             ("projection", "shorter descriptors by Joint Bayesian"),
             ("epic", "the interpolation beside the original EpicFlow program"),
             ("stages", "what each part of the dense stages brings, and what matches lose"),
+            ("losses", "which loss teaches descriptors best, at two budgets"),
             ("ablation", "losses and normalisations at one training budget"),
             ("speed", "seconds and memory of every stage"),
             ("training", "speed of the trainer"),

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flow.completion.occlusion import occlusion_evidence
 from flow.completion.scene import scene_of
 from flow.completion.stage import Completion, complete
 from flow.cost import Meter
@@ -17,7 +18,6 @@ from flow.inputs import Image
 from flow.interpolation.stage import fit_cells
 from flow.matching.matches import Matches
 from flow.matching.stage import JudgedMatches
-from flow.occlusion import occlusion_evidence
 from flow.settings import FlowSettings
 
 log = logging.getLogger(__name__)

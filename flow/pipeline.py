@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flow.bars import bars
+from flow.completion.occlusion import with_what_leaves
 from flow.cost import Meter, StageCost, product_flop
 from flow.dense import Found, make_dense
 from flow.inputs import (
@@ -33,7 +34,6 @@ from flow.matching.matches import Matches
 from flow.matching.settings import MatchingSettings
 from flow.matching.stage import match_and_judge
 from flow.matching.table import MATCHERS
-from flow.occlusion import with_what_leaves
 from flow.presets import PRESETS
 from flow.refinement.stage import refine
 from flow.settings import FlowSettings, flow_settings, with_methods

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from benchmarks.environment import describe_environment
 from benchmarks.report import markdown
+from benchmarks.scenes import Shuffled, in_memory
 from patchbatch.descriptors.network.config import PatchNetConfig
 from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.descriptors.train.batch import BatchLoss
@@ -60,32 +60,6 @@ class AblationSettings(Settings):
     balance: float = setting(0.8, least=0, most=1)
 
 
-class Shuffled(Dataset[Sample]):
-    """Scenes in memory by the number of a sample: all of them in random order, then all in another.
-
-    Parameters
-    ----------
-    scenes
-        As `PairSource` makes them.
-    seed
-        Of the orders.
-    length
-        Number of samples.
-    """
-
-    def __init__(self, scenes: Sequence[Sample], seed: int, length: int):
-        self.scenes = scenes
-        rng = np.random.default_rng(seed)
-        rounds = [rng.permutation(len(scenes)) for _ in range(-(-length // len(scenes)))]
-        self.order = np.concatenate(rounds)[:length]
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.scenes[int(self.order[index])]
-
-
 def run(photos: Sequence[Path], settings: AblationSettings) -> dict[str, Any]:
     """Train and score every variant; return {"rows", "settings", "environment"}.
 
@@ -95,8 +69,8 @@ def run(photos: Sequence[Path], settings: AblationSettings) -> dict[str, Any]:
     distance that 95 % of the matches keep) and "near-fpr95" (the same for non-matches 1 to 8 px off).
     """
     look = SourceSettings(crop=160, street=0, real=0)
-    scenes = _load(PairSource(photos, [], [], look, 0, settings.scenes))
-    held_out = _load(PairSource(photos, [], [], look, 2**31, HELD_OUT_SCENES, held_out=True))
+    scenes = in_memory(PairSource(photos, [], [], look, 0, settings.scenes))
+    held_out = in_memory(PairSource(photos, [], [], look, 2**31, HELD_OUT_SCENES, held_out=True))
     rows = []
     for loss, normalization in itertools.product(LOSSES, NORMALIZATIONS):
         runs = []
@@ -126,10 +100,6 @@ def _summary(runs: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
         }
         for name in FIGURES
     }
-
-
-def _load(source: PairSource) -> list[Sample]:
-    return [source[index] for index in range(len(source))]
 
 
 def _train(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 from zlib import crc32
 
@@ -121,20 +121,13 @@ def load_contender(row: Row, benchmark: DescriptorBenchmark, device: str = "cpu"
         case "model":
             return Contender(row.name, load_descriptor(row.spec, device), benchmark.precision)
         case "alone":
-            return Contender(row.name, at_one_scale(load_model(row.spec, device)), benchmark.precision)
+            net = load_model(row.spec, device).seen_as(single_scale=True)
+            return Contender(row.name, net, benchmark.precision)
         case "baseline":
             return Contender(row.name, BASELINES[row.spec].load()(benchmark.cell_px))
         case "tfeat":
             return Contender(row.name, TFEAT.load()(row.spec, device))
     return Contender(row.name, load_descriptor(row.spec, device))
-
-
-def at_one_scale(net: PatchNet) -> PatchNet:
-    """Return the same network without the context of coarser scales, on the same device."""
-    alone = PatchNet(replace(net.config, context=(), joint=()), f"{net.name}-alone")
-    kept = alone.state_dict().keys()
-    alone.load_state_dict({name: value for name, value in net.state_dict().items() if name in kept})
-    return alone.to(net.device).eval()
 
 
 def evaluate(

@@ -47,7 +47,7 @@ def consensus(share: Tensor, flows: Tensor, there: Tensor) -> Tensor:
     """
     if flows.device.type == "cpu":
         best = np.zeros(len(flows), np.int64)
-        _agree_most(*(each.detach().numpy() for each in (share, flows, there)), best)
+        _agree_most(share.detach().numpy(), flows.detach().numpy(), there.numpy(), best)
         return torch.from_numpy(best)
     return _consensus_anywhere(share, flows, there)
 

@@ -268,9 +268,10 @@ def _learned_ties(
 
 
 def _linear(layer: nn.Linear, first: Tensor, rest: Tensor) -> Tensor:
-    """Return what a layer makes of two tables `(..., A)` and `(..., B)` side by side, without joining them."""
-    parts = [part.contiguous() for part in layer.weight.split([first.shape[-1], rest.shape[-1]], dim=1)]
-    return linear(first, parts[0], layer.bias).add_(linear(rest, parts[1]))
+    """Return what a layer makes of tables `(..., A)` and `(..., B)` side by side, without joining them."""
+    wide = first.shape[-1]
+    of_first, of_rest = layer.weight[:, :wide].contiguous(), layer.weight[:, wide:].contiguous()
+    return linear(first, of_first, layer.bias).add_(linear(rest, of_rest))
 
 
 def _spread(there: Tensor, row: Tensor, column: Tensor, values: Tensor) -> Tensor:

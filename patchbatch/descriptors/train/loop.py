@@ -22,6 +22,7 @@ from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.descriptors.train import runlog
 from patchbatch.descriptors.train.batch import Batch, BatchLoss, rank1
 from patchbatch.descriptors.train.samples.sources import PairSource, Sample
+from patchbatch.descriptors.train.scale import start_at_margin
 from patchbatch.descriptors.train.settings import ObjectiveSettings, TrainSettings
 from patchbatch.errors import PatchBatchError
 
@@ -109,6 +110,8 @@ class Trainer:
         progress = tqdm(total=self.settings.steps, initial=self.step, disable=quiet, unit="step")
         since, first = time.perf_counter(), self.step
         for batch in self._batches(workers):
+            if self.step == 0:
+                start_at_margin(self.batch_loss, batch, self._sample_numbers(0))
             self.update(batch)
             progress.update()
             progress.set_postfix(loss=f"{self.mean_loss:.4f}")

@@ -14,7 +14,7 @@ from benchmarks.descriptors import summary as descriptor_summary
 from benchmarks.descriptors.command import benchmark_of
 from benchmarks.descriptors.metrics import FIGURES, Scored
 from benchmarks.descriptors.report import format_motion, format_tables
-from benchmarks.descriptors.rows import Contender, at_one_scale, load_contenders
+from benchmarks.descriptors.rows import Contender, load_contenders
 from benchmarks.descriptors.settings import DescriptorBenchmark
 from benchmarks.descriptors.summary import PairScore
 from benchmarks.descriptors.table import BASELINES
@@ -172,7 +172,7 @@ def test_a_patchwise_network_describes_points_and_image_alike(alone, dimension) 
     # A weights file is not needed for the difference between its two ways.
     config = PatchNetConfig(channels=(2, 2, 2, 2, 3), context=(0.7,))
     network = PatchNet(config, "made").eval()
-    contender = Contender("made", at_one_scale(network) if alone else network, "float32")
+    contender = Contender("made", network.seen_as(single_scale=True) if alone else network, "float32")
     image = np.random.default_rng(0).random((6, 7)).astype(np.float32)
     points = np.array([[6, 5], [0, 2]])
     at, whole = contender.at(image, points), contender.whole(image)

@@ -8,13 +8,13 @@ import torch
 from completion_scenes import random_scene, scene_from_matches
 
 from flow.completion import network
+from flow.completion.occlusion import occlusion_evidence, with_what_leaves
 from flow.completion.settings import CompletionSettings
 from flow.completion.stage import complete
 from flow.completion.table import DENSE_METHODS
 from flow.cost import Meter
 from flow.dense import Found, make_dense, settled_share
 from flow.interpolation.stage import fit_cells
-from flow.occlusion import occlusion_evidence, with_what_leaves
 from flow.pipeline import estimate_flow
 from flow.refinement.stage import refine
 from flow.settings import FlowSettings, flow_settings, read_settings, settings_text

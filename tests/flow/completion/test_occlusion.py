@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flow.occlusion import covered_pixels, landing_pixels, occlusion_evidence, with_what_leaves
+from flow.completion.occlusion import covered_pixels, landing_pixels, occlusion_evidence, with_what_leaves
 from flow.pipeline import estimate_flow
 from flow.synthetic import demo_scene
 from patchbatch.errors import PatchBatchError

@@ -1,0 +1,151 @@
+"""What the comparison of losses is asked to measure; nothing here needs torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmarks.datasets import find_jobs
+from patchbatch.data.datasets.pairs import FlowPair
+from patchbatch.data.files import make_folder
+from patchbatch.descriptors.losses.table import LOSSES
+from patchbatch.descriptors.network.config import NETWORKS, PatchNetConfig
+from patchbatch.descriptors.train.samples.folders import check_folders
+from patchbatch.settings import Settings, setting
+
+TRIED = {
+    "drlim": ("margin", (0.7, 1.0, 1.4)),
+    "drlim+sd": ("margin", (0.7, 1.0, 1.4)),
+    "cent": ("margin", (0.7, 1.0, 1.4)),
+    "cent+sd": ("margin", (0.7, 1.0, 1.4)),
+    "siamese": ("threshold", (0.5, 0.7, 1.0)),
+    "hinge+sd": ("margin", (0.25, 0.5, 1.0)),
+    "bailer": ("margin", (0.7, 1.0, 1.4)),
+    "softmax": ("temperature", (0.03, 0.05, 0.1)),
+}
+"""By loss, the option that is chosen on held-out scenes, and the values tried, for unit length."""
+
+# Half the channels of `compact`, one scale: eight runs of a loss have to fit into an hour of two cores.
+NETWORK: PatchNetConfig = replace(
+    NETWORKS["compact"].config, channels=(8, 16, 24, 40, 32), context=(), joint=(), unit_length=True
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training.
+
+    Attributes
+    ----------
+    loss, option, value
+        A name of `LOSSES`, and its option with its value.
+    seed
+        Of weights, and of the order of scenes.
+    steps
+        Updates.
+    """
+
+    loss: str
+    option: str
+    value: float
+    seed: int
+    steps: int
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return f"{self.loss}-{self.option}-{self.value:g}-seed{self.seed}-{self.steps}"
+
+
+@dataclass(frozen=True)
+class Budget(Settings):
+    """What all trainings share.
+
+    Attributes
+    ----------
+    steps
+        Updates of the short budget.
+    longer
+        The long budget is so many times as long.
+    seeds
+        Runs of each loss at the short budget.
+    scenes, crop
+        Made crop pairs, the same for all runs, and their side.
+    batch
+        Pairs per update.
+    """
+
+    steps: int = setting(300, least=1)
+    longer: int = setting(4, least=1)
+    seeds: int = setting(3, least=1)
+    scenes: int = setting(400, least=1)
+    crop: int = setting(150, least=100, unit="px")
+    batch: int = setting(2, least=1, unit="pairs")
+
+
+@dataclass(frozen=True)
+class LossesBenchmark:
+    """What is measured.
+
+    Attributes
+    ----------
+    root
+        The folder that holds the data sets on which networks are judged.
+    photos, streets
+        Folders of photographs, and of frames of a driving camera, that scenes are made of.
+    work
+        Folder of the trained networks: what is there is not trained again.
+    losses
+        Names of `TRIED`; empty = all.
+    budget
+        Of the trainings.
+    points
+        Of each pair, at which descriptors are judged.
+    datasets
+        Names of `DATASETS`; empty = all that are there.
+    limit
+        Only the first so many pairs of each data set; None = all.
+    device
+        Where.
+    """
+
+    root: str
+    photos: tuple[Path, ...]
+    work: Path
+    streets: tuple[Path, ...] = ()
+    losses: tuple[str, ...] = ()
+    budget: Budget = Budget()
+    points: int = 1000
+    datasets: tuple[str, ...] = ()
+    limit: int | None = None
+    device: str = "auto"
+
+    def pairs(self) -> list[FlowPair]:
+        """List the pairs that networks are judged on; raises `PatchBatchError` if there are none."""
+        return find_jobs(self.root, self.datasets, limit=self.limit)
+
+    def check(self) -> None:
+        """Refuse what can be refused before anything is computed, and make the folder of the networks.
+
+        Raises
+        ------
+        PatchBatchError
+            For unknown names, folders that are not there or hold too little, and one that cannot be made.
+        """
+        for loss in self.losses:
+            LOSSES[loss]  # refuses an unknown one
+        check_folders(self.photos, self.streets, ())
+        self.pairs()
+        make_folder(self.work)
+
+    def trials(self) -> list[Run]:
+        """Return the runs among whose options the best is chosen, loss by loss: seed 0, short."""
+        return [
+            Run(loss, TRIED[loss][0], value, 0, self.budget.steps)
+            for loss in self.losses or TRIED for value in TRIED[loss][1]
+        ]  # fmt: skip
+
+    def runs(self, chosen: Run) -> list[Run]:
+        """Return the runs that are judged for a loss: all seeds at the short budget, seed 0 at the long."""
+        short = [replace(chosen, seed=seed) for seed in range(self.budget.seeds)]
+        return [*short, replace(chosen, steps=self.budget.steps * self.budget.longer)]

@@ -1,0 +1,181 @@
+"""Train one network with every loss, choose each loss's option, and judge what comes out on real pairs."""
+
+from __future__ import annotations
+
+import logging
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from benchmarks.descriptors.rows import Contender, evaluate
+from benchmarks.descriptors.settings import DescriptorBenchmark
+from benchmarks.descriptors.summary import summary_rows
+from benchmarks.environment import describe_environment
+from benchmarks.flow import runner
+from benchmarks.flow.settings import FlowBenchmark
+from benchmarks.losses.settings import NETWORK, LossesBenchmark, Run
+from benchmarks.report import markdown
+from benchmarks.scenes import Shuffled, in_memory
+from patchbatch.data.datasets.table import DATASETS
+from patchbatch.descriptors.patch_net import PatchNet
+from patchbatch.descriptors.train.batch import BatchLoss, rank1
+from patchbatch.descriptors.train.loop import Trainer
+from patchbatch.descriptors.train.samples.sources import PairSource, Sample
+from patchbatch.descriptors.train.settings import ObjectiveSettings, SourceSettings, TrainSettings
+from patchbatch.descriptors.weights import save_weights
+from patchbatch.devices import resolve_device
+from patchbatch.models import load_model
+
+log = logging.getLogger(__name__)
+
+FIGURES = ("raw-error", "near-miss", "rank1@3px")
+HELD_OUT_SEED, HELD_OUT_SCENES = 2**31, 40
+WEIGHTS = "net.safetensors"
+
+
+class Study:
+    """The trainings and judgements of a benchmark, with the scenes that they share.
+
+    Parameters
+    ----------
+    benchmark
+        What is measured.
+    """
+
+    def __init__(self, benchmark: LossesBenchmark):
+        self.benchmark, self.device = benchmark, resolve_device(benchmark.device)
+        street = 0.4 if benchmark.streets else 0.0
+        look = SourceSettings(crop=benchmark.budget.crop, street=street, real=0)
+        self._sources = [
+            PairSource(benchmark.photos, benchmark.streets, [], look, seed, count, held_out=held_out)
+            for seed, count, held_out in (
+                (0, benchmark.budget.scenes, False), (HELD_OUT_SEED, HELD_OUT_SCENES, True),
+            )
+        ]  # fmt: skip
+        self._scenes: list[list[Sample]] = []
+
+    @property
+    def scenes(self) -> tuple[list[Sample], list[Sample]]:
+        """To learn from, and held out; made when they are first needed."""
+        if not self._scenes:
+            self._scenes = [in_memory(source) for source in self._sources]
+        return self._scenes[0], self._scenes[1]
+
+    def trained(self, run: Run) -> PatchNet:
+        """Train a network, go on with it where it was stopped, or take it if it is there."""
+        folder = self.benchmark.work / run.name
+        if not (folder / WEIGHTS).exists():
+            torch.manual_seed(run.seed)
+            net = PatchNet(NETWORK).to(self.device)
+            net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            budget = self.benchmark.budget
+            schedule = TrainSettings(
+                steps=run.steps, batch=budget.batch, warmup=-(-run.steps // 10), seed=run.seed,
+                report_every=run.steps, validate_every=run.steps,
+            )  # fmt: skip
+            order = Shuffled(self.scenes[0], run.seed, run.steps * budget.batch)
+            Trainer(net, order, None, schedule, _objective(run), folder).run(workers=0)
+            save_weights(net, folder / WEIGHTS, asdict_of_words(run))
+        return load_model(folder / WEIGHTS, str(self.device))
+
+    def held_out(self, run: Run) -> float:
+        """Return the share of matches of held-out scenes that are nearest within 3 px, percent."""
+        judged = BatchLoss(self.trained(run), _objective(run), False, 0)
+        score = rank1(judged, iter(DataLoader(self.scenes[1], batch_size=4)))  # type: ignore[arg-type]
+        log.info("%s: %.2f %% on held-out scenes", run.name, score)
+        return score
+
+    def judged(self, run: Run, flow: bool) -> list[dict[str, Any]]:
+        """Return the rows of a run, one a data set; with the final flow too where it is asked for."""
+        net, pairs = self.trained(run), self.benchmark.pairs()
+        descriptors = DescriptorBenchmark(self.benchmark.root, points=self.benchmark.points)
+        scores = list(evaluate(pairs, [Contender(run.name, net)], descriptors, str(self.device)))
+        told = {"loss": run.loss, "option": run.option, "margin": run.value, "seed": run.seed}
+        rows = []
+        for row in summary_rows(scores):
+            figures = {name: row[name] for name in FIGURES}
+            more = self._flow(run, row["dataset"]) if flow else {}
+            rows.append(told | {"steps": run.steps, "dataset": row["dataset"]} | figures | more)
+        log.info("%s: judged", run.name)
+        return rows
+
+    def _flow(self, run: Run, dataset: str) -> dict[str, float]:
+        """Return the figures of the final flow on a data set."""
+        weights = str(self.benchmark.work / run.name / WEIGHTS)
+        asked = FlowBenchmark(
+            dataset, self.benchmark.root, models=(weights,), limit=self.benchmark.limit,
+            device=self.benchmark.device,
+        )  # fmt: skip
+        final = next(row for row in runner.run(asked)["rows"] if row["stage"] == "final")
+        names = ("EPE", "Fl-all-per-image", "Out-All")
+        return {name: final["metrics"][name] for name in names if name in final["metrics"]}
+
+
+def _objective(run: Run) -> ObjectiveSettings:
+    if run.option == "temperature":
+        return ObjectiveSettings(loss=run.loss, temperature=run.value)
+    return ObjectiveSettings(loss=run.loss, options=((run.option, run.value),))
+
+
+def asdict_of_words(run: Run) -> dict[str, str]:
+    """Return a run for the header of its weights."""
+    return {name: str(value) for name, value in asdict(run).items()}
+
+
+def run(benchmark: LossesBenchmark) -> dict[str, Any]:
+    """Measure, and return the report.
+
+    Returns
+    -------
+    dict
+        `rows`, one per loss, seed, budget and data set: "loss", "option" and its value "margin" (also of a
+        threshold or a temperature), "seed", "steps", "dataset", "raw-error", "near-miss", "rank1@3px", of
+        seed 0 the figures of the final flow too; `trials`, the held-out score of every value tried;
+        `environment`.
+    """
+    study = Study(benchmark)
+    trials = [asdict(one) | {"held-out": study.held_out(one)} for one in benchmark.trials()]
+    rows: list[dict[str, Any]] = []
+    for loss in dict.fromkeys(trial["loss"] for trial in trials):
+        best = max((one for one in trials if one["loss"] == loss), key=lambda one: one["held-out"])
+        chosen = Run(**{name: value for name, value in best.items() if name != "held-out"})
+        for one in benchmark.runs(chosen):
+            rows += study.judged(one, flow=one.seed == 0)
+    settings = {
+        "losses": list(benchmark.losses), "budget": benchmark.budget.to_table(), "points": benchmark.points,
+        "photos": [str(folder) for folder in benchmark.photos],
+        "streets": [str(folder) for folder in benchmark.streets], "network": NETWORK.to_dict(),
+    }  # fmt: skip
+    environment = describe_environment(str(study.device)) | {"settings": settings}
+    return {
+        "benchmark": "losses", "root": benchmark.root, "environment": environment, "trials": trials,
+        "rows": rows,
+    }  # fmt: skip
+
+
+def format_tables(report: dict[str, Any]) -> str:
+    """Return a Markdown table for each data set: short budget with its spread, then the long one."""
+    rows = report["rows"]
+    tables = []
+    for dataset in dict.fromkeys(row["dataset"] for row in rows):
+        mine = [row for row in rows if row["dataset"] == dataset]
+        flow = [name for name in ("Fl-all-per-image", "Out-All", "EPE") if name in mine[0]]
+        cells = []
+        for loss, steps in dict.fromkeys((row["loss"], row["steps"]) for row in mine):
+            group = [row for row in mine if (row["loss"], row["steps"]) == (loss, steps)]
+            label = f"{group[0]['option']} {group[0]['margin']:g}"
+            figures = [_spread([row[name] for row in group]) for name in FIGURES]
+            final = [f"{group[0][name]:.2f}" for name in flow]
+            cells.append([loss, label, str(steps), *figures, *final])
+        header = ["loss", "option", "steps", *FIGURES, *(f"flow: {name}" for name in flow)]
+        tables.append(markdown(header, cells, labels=2, heading=f"{DATASETS[dataset].help}"))
+    return "\n\n".join(tables)
+
+
+def _spread(values: Sequence[float]) -> str:
+    mean = f"{statistics.fmean(values):.2f}"
+    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.2f}"

@@ -1,0 +1,131 @@
+"""The comparison of losses: what is trained, chosen and judged, and that nothing is done twice."""
+
+import json
+import math
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.losses import study
+from benchmarks.losses.settings import NETWORK, TRIED, Budget, LossesBenchmark, Run
+from patchbatch.descriptors.losses.table import LOSSES, options_for
+from patchbatch.errors import PatchBatchError
+
+TINY = Budget(steps=2, longer=2, seeds=2, scenes=4, crop=120, batch=2)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    for number in range(4):
+        noise = np.random.default_rng(number).random((200, 220, 3), np.float32)
+        picture = cv2.GaussianBlur(noise, (0, 0), 2)
+        picture = (picture - picture.min()) / np.ptp(picture)
+        cv2.imwrite(str(folder / f"{number}.png"), (255 * picture).astype(np.uint8))
+    return folder
+
+
+def test_every_loss_is_tried_with_options_it_has():
+    assert set(TRIED) == set(LOSSES)
+    assert NETWORK.ends_in_unit_length
+    for loss, (option, values) in TRIED.items():
+        assert len(set(values)) == 3
+        if loss != "softmax":
+            for value in values:  # none of them is refused, or acts never
+                assert options_for(loss, {option: value}, unit_length=True)[option] == value
+
+
+def test_runs_of_a_loss():
+    benchmark = LossesBenchmark("root", (), None, losses=("cent",), budget=TINY)
+    trials = benchmark.trials()
+    assert [one.value for one in trials] == list(TRIED["cent"][1])
+    assert {(one.seed, one.steps) for one in trials} == {(0, 2)}
+    runs = benchmark.runs(trials[1])
+    assert [(one.seed, one.steps) for one in runs] == [(0, 2), (1, 2), (0, 4)]
+    assert {one.value for one in runs} == {trials[1].value}
+    assert len({one.name for one in (*trials, *runs)}) == 5  # seed 0 at the short budget is a trial already
+
+
+def test_the_best_option_is_judged(monkeypatch, tmp_path):
+    """The trial with the highest held-out score goes on, and the flow is that of seed 0 alone."""
+
+    class Told(study.Study):
+        def __init__(self, benchmark):
+            self.benchmark, self.device = benchmark, "cpu"
+
+        def held_out(self, run):
+            return {0.7: 10.0, 1.0: 30.0, 1.4: 20.0}[run.value]
+
+        def judged(self, run, flow):
+            return [
+                {"loss": run.loss, "margin": run.value, "seed": run.seed, "steps": run.steps, "flow": flow}
+            ]
+
+    monkeypatch.setattr(study, "Study", Told)
+    report = study.run(LossesBenchmark("root", (), tmp_path, losses=("cent", "drlim"), budget=TINY))
+    assert [row["margin"] for row in report["rows"]] == 6 * [1.0]
+    assert [row["flow"] for row in report["rows"]] == 2 * [True, False, True]
+    assert [trial["held-out"] for trial in report["trials"]] == 2 * [10.0, 30.0, 20.0]
+
+
+def test_what_is_trained_is_not_trained_again(photos, tmp_path, monkeypatch):
+    benchmark = LossesBenchmark("root", (photos,), tmp_path, losses=("cent",), budget=TINY)
+    one = Run("cent", "margin", 1.0, 0, 2)
+    first = study.Study(benchmark).trained(one)
+    monkeypatch.setattr(study, "Trainer", None)
+    again = study.Study(benchmark).trained(one)
+    for name, value in first.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), again.state_dict()[name].numpy())
+    monkeypatch.undo()
+    other = study.Study(benchmark).trained(replace(one, seed=1))
+    assert not np.array_equal(other.convolutions[0].weight.detach(), first.convolutions[0].weight.detach())
+
+
+def test_the_table_has_the_spread():
+    row = {
+        "loss": "cent",
+        "option": "margin",
+        "margin": 1.0,
+        "dataset": "kitti2015",
+        "near-miss": 1.0,
+        "rank1@3px": 5.0,
+    }
+    rows = [
+        row | {"seed": 0, "steps": 2, "raw-error": 10.0, "EPE": 3.0},
+        row | {"seed": 1, "steps": 2, "raw-error": 14.0},
+        row | {"seed": 0, "steps": 4, "raw-error": 8.0, "EPE": 2.0},
+    ]
+    text = study.format_tables({"rows": rows})
+    assert f"12.00 ± {math.sqrt(8):.2f}" in text
+    lines = [line for line in text.splitlines() if line.startswith("| cent")]
+    assert [line.split("|")[-2].strip() for line in lines] == ["3.00", "2.00"]
+
+
+@pytest.mark.slow
+def test_the_command_from_end_to_end(photos, real_data, tmp_path, capsys):
+    words = [
+        "losses", str(real_data / "flow"), "--photos", str(photos), "--work", str(tmp_path / "work"),
+        "--loss", "cent", "softmax", "--dataset", "middlebury", "--limit", "1", "--steps", "2",
+        "--longer", "2", "--seeds", "2", "--scenes", "4", "--points", "50",
+        "--json", str(tmp_path / "losses.json"), "--device", "cpu",
+    ]  # fmt: skip
+    assert main(words) == 0
+    assert "raw-error" in capsys.readouterr().out
+    report = json.loads((tmp_path / "losses.json").read_text())
+    assert len(report["rows"]) == 6 and len(report["trials"]) == 6
+    keys = {"loss", "margin", "seed", "steps", "dataset", "raw-error", "near-miss", "rank1@3px"}
+    assert all(keys <= set(row) for row in report["rows"])
+    assert [("EPE" in row) for row in report["rows"]] == 2 * [True, False, True]
+
+
+def test_bad_input_is_one_line(photos, tmp_path):
+    good = LossesBenchmark("nowhere", (photos,), tmp_path)
+    with pytest.raises(PatchBatchError, match="nowhere"):
+        good.check()
+    with pytest.raises(PatchBatchError, match="no folder"):
+        replace(good, photos=(tmp_path / "none",)).check()
+    with pytest.raises(PatchBatchError, match="unknown loss"):
+        replace(good, losses=("cent+",)).check()

@@ -77,7 +77,7 @@ def as_array(values: Any, name: str, dtype: type | None = np.float32) -> NDArray
 
 
 def given_matches(matches: Matches | NDArray[Any] | str | PathLike[str], shape: tuple[int, ...]) -> Matches:
-    """Return matches that a caller brings, their starts moved into the image.
+    """Return matches that a caller brings, those that start outside the image moved into it with their end.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def given_matches(matches: Matches | NDArray[Any] | str | PathLike[str], shape: 
     limit = np.array([shape[1] - 1, shape[0] - 1], np.float32)
     started = np.clip(points1, 0, limit).astype(np.float32)
     cost = matches.cost if isinstance(matches, Matches) else np.zeros(len(score), np.float32)
-    return Matches(started, points2.copy(), cost, score)
+    return Matches(started, points2 + (started - points1), cost, score)
 
 
 def _table_of(given: Any) -> NDArray[np.float32]:

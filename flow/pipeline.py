@@ -114,6 +114,8 @@ class FlowResult:
         """What a user has to know about the result, one line; None if there is nothing."""
         if self.reliable:
             return None
+        if not len(self.matches):
+            return "there are no matches, so no motion is known: are these two views of one scene?"
         return (
             f"hardly anything could be matched ({100 * self.matched:.1f} % of image 1, as by chance), so no "
             "motion is known: are these two views of one scene?"

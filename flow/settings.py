@@ -30,7 +30,7 @@ class FlowSettings(Settings):
 
     Attributes
     ----------
-    description, matching, interpolation, completion, refinement
+    matching, interpolation, completion, refinement, description
         Settings of the stages.
 
     Examples
@@ -39,11 +39,11 @@ class FlowSettings(Settings):
     2
     """
 
-    description: DescriptionSettings = field(default_factory=DescriptionSettings)
     matching: MatchingSettings = field(default_factory=MatchingSettings)
     interpolation: InterpolationSettings = ROBUST_PRESETS["default"]
     completion: CompletionSettings = field(default_factory=CompletionSettings)
     refinement: RefinementSettings = TRUSTING_PRESETS["default"]
+    description: DescriptionSettings = field(default_factory=DescriptionSettings)
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], base: Self | None = None, where: str = "") -> Self:
@@ -76,24 +76,24 @@ def flow_settings(
         base = _paper_settings(kind)
     else:
         base = FlowSettings(
-            DescriptionSettings(), matching_settings(DEFAULT_MATCHER, kind),
-            interpolation_settings(DEFAULT_ESTIMATOR, kind), COMPLETION_PRESETS[kind], TRUSTING_PRESETS[kind],
+            matching_settings(DEFAULT_MATCHER, kind), interpolation_settings(DEFAULT_ESTIMATOR, kind),
+            COMPLETION_PRESETS[kind], TRUSTING_PRESETS[kind],
         )  # fmt: skip
     completion, last = base.completion, base.refinement
     same = matcher in (None, base.matching.method), estimator in (None, base.interpolation.estimator)
     return FlowSettings(
-        base.description,
         base.matching if same[0] else matching_settings(str(matcher), kind),
         base.interpolation if same[1] else interpolation_settings(str(estimator), kind),
         completion if dense is None else replace(completion, method=dense),
         last if refinement is None else replace(last, method=refinement),
+        base.description,
     )
 
 
 def _paper_settings(kind: str) -> FlowSettings:
     return FlowSettings(
-        DESCRIPTION, paper_matching(kind), EPICFLOW_INTERPOLATION[kind],
-        replace(COMPLETION_PRESETS[kind], method="interpolated"), EPICFLOW_REFINEMENT[kind],
+        paper_matching(kind), EPICFLOW_INTERPOLATION[kind],
+        replace(COMPLETION_PRESETS[kind], method="interpolated"), EPICFLOW_REFINEMENT[kind], DESCRIPTION,
     )  # fmt: skip
 
 
@@ -123,7 +123,7 @@ def with_methods(
         last = replace(last, method=refinement)
     if seed is not None and hasattr(matching.search, "seed"):
         matching = replace(matching, search=replace(matching.search, seed=seed))  # type: ignore[type-var]
-    return FlowSettings(settings.description, matching, interpolation, completion, last)
+    return FlowSettings(matching, interpolation, completion, last, settings.description)
 
 
 def read_settings(path: FilePath, preset: str = "default") -> FlowSettings:
@@ -132,8 +132,8 @@ def read_settings(path: FilePath, preset: str = "default") -> FlowSettings:
     Parameters
     ----------
     path
-        Tables `[description]`, `[matching]`, `[matching.search]`, `[matching.confidence]`, `[interpolation]`,
-        `[completion]` and `[refinement]`, any part of them, as `settings_text` writes them.
+        Tables `[matching]`, `[matching.search]`, `[matching.confidence]`, `[interpolation]`,
+        `[completion]`, `[refinement]` and `[description]`, any part of them, as `settings_text` writes them.
     preset
         Whose settings hold for what the file does not say. An estimator or matcher that the file names
         brings its own.

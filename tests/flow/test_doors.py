@@ -294,7 +294,15 @@ def test_no_matches_are_matches_too(frames, scene):
     (frames / "none.txt").write_text("")
     assert (flow_of("--matches-in", "none.txt") == 0).all()
     for none in ([], np.zeros((0, 4))):
-        assert (estimate_flow(scene.image1, scene.image2, matches=none).flow == 0).all()
+        result = estimate_flow(scene.image1, scene.image2, matches=none)
+        assert (result.flow == 0).all() and result.warning.startswith("there are no matches")
+
+
+def test_matches_that_start_outside_keep_their_motion(scene):
+    table = np.float32([[-4, 7, 6, 9], [5, 6, 8, 8]])
+    found = estimate_flow(scene.image1, scene.image2, matches=table, interpolate=False).matches
+    np.testing.assert_array_equal(found.points1, [[0, 7], [5, 6]])
+    np.testing.assert_array_equal(found.vectors, [[10, 2], [3, 2]])
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,8 @@ def make_plan(arguments: argparse.Namespace) -> Plan:
     photos = image_files(arguments.photos, "photographs")
     frames = image_files(arguments.frames, "driving frames")
     pairs = () if arguments.pairs is None else tuple(find_all_pairs(arguments.pairs))
+    if arguments.output.suffix != ".safetensors":
+        raise PatchBatchError(f"{arguments.output}: the weights are a .safetensors; give it that suffix")
     if arguments.output.is_dir():
         raise PatchBatchError(f"{arguments.output} is a folder; name a file in it")
     plan = Plan(

@@ -60,6 +60,7 @@ def test_help_and_refusals_come_before_torch(words, tmp_path):
         (["--cache", tmp_path / "file"], 1),
         (["--output", tmp_path], 1),
         (["--output", tmp_path / "file" / "w.safetensors"], 1),
+        (["--output", tmp_path / "w.pt"], 1),
         (["--start", tmp_path / "none"], 1),
         (["--unknown"], 2),
     ]

@@ -73,7 +73,7 @@ class EpicBenchmark:
 
     def stage_settings(self, preset: str) -> tuple[InterpolationSettings, RefinementSettings]:
         """Return the settings of both stages for a pair whose data set has this preset."""
-        name = preset if self.preset == AUTO else self.preset
+        name = PRESETS[preset if self.preset == AUTO else self.preset].kind
         kind = "original" if ESTIMATORS[self.estimator].epicflow else "own"
         refinements = REFINEMENTS[kind if self.refinement == AUTO else self.refinement].load()
         return interpolation_settings(self.estimator, name), refinements[name]

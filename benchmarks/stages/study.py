@@ -16,14 +16,17 @@ from benchmarks.datasets import load_frames
 from benchmarks.environment import describe_environment
 from benchmarks.metrics import Tally, score, summarise
 from benchmarks.report import markdown, plain
+from benchmarks.stages.best import best_of_candidates
 from benchmarks.stages.settings import PARTS, StagesBenchmark
 from benchmarks.stages.variants import DEFAULT, SUBSTITUTES, WRONG_PX, Variant, error_px, variants_of
+from flow.completion.scene import scene_of
 from flow.completion.stage import Completion
 from flow.cost import Meter
 from flow.dense import Found, make_dense
 from flow.edges.gradient import gradient_edges
 from flow.edges.network import network_edges
 from flow.inputs import load_pair
+from flow.interpolation.stage import fit_cells
 from flow.matching.matches import Matches
 from flow.pipeline import find_matches
 from flow.refinement.stage import refine
@@ -159,6 +162,9 @@ def figures_of(
         made = start if same else _dense(pair, pair.found.matches, edges[variant.edges], variant, settings)
         labels = variant.part, variant.name
         yield _figures(pair, labels, pair.found.matches, _refined(made, pair, variant))
+    if "completion" in parts and default.completion.method == "chosen" and pair.found.judged is not None:
+        labels = "completion", "best candidate (truth)"
+        yield _figures(pair, labels, pair.found.matches, _refined(_best(pair, default), pair, default))
     for name, substitute in SUBSTITUTES.items() if MATCHES in parts else ():
         matches = substitute(pair.found.matches, pair.truth)
         same = matches is pair.found.matches
@@ -174,6 +180,18 @@ def _dense(
     changed = replace(settings, interpolation=variant.interpolation, completion=variant.completion)
     interpolated, chosen = make_dense(found, pair.image1, pair.image2, edges, changed, Meter(None, False))
     return chosen or interpolated
+
+
+def _best(pair: MatchedPair, variant: Variant) -> Completion:
+    """Return what the completion would reach if it knew which candidate to choose."""
+    found = pair.found
+    cells = fit_cells(found.matches, pair.image1, None, variant.interpolation)
+    described = found.descriptors1, found.descriptors2
+    if cells is None or found.judged is None or described[0] is None or described[1] is None:
+        nothing = np.zeros(pair.image1.shape[:2], np.float32)
+        return Completion(np.zeros((*nothing.shape, 2), np.float32), nothing, nothing)
+    scene = scene_of(pair.image1, pair.image2, described[0], described[1], found.judged, cells)
+    return best_of_candidates(scene, variant.completion, pair.truth)
 
 
 def _refined(made: Completion, pair: MatchedPair, variant: Variant) -> NDArray[np.float32]:

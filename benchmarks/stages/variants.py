@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from flow.completion.settings import PRESETS as COMPLETION_PRESETS
 from flow.completion.settings import CompletionSettings
 from flow.completion.table import DENSE_METHODS
 from flow.interpolation.settings import ROBUST_PRESETS, InterpolationSettings
@@ -18,6 +19,7 @@ from flow.interpolation.table import ESTIMATORS
 from flow.matching.matches import Matches
 from flow.matching.search_settings import CoarseToFineSettings
 from flow.matching.seeds import seed_grid
+from flow.presets import PRESETS
 from flow.refinement.settings import PRESETS as EPICFLOW_REFINEMENT
 from flow.refinement.settings import RefinementSettings
 from flow.refinement.table import REFINEMENTS
@@ -86,7 +88,8 @@ def _interpolations(
             yield "estimator", estimator, replace(chosen, estimator=estimator), DEFAULT
     for edges in ("gradient", "uniform", *(["network"] if network else [])):
         yield "edges", edges, chosen, edges
-    yield "confidence weights", "off", replace(chosen, confidence_power=0.0), DEFAULT
+    power = 0.0 if chosen.confidence_power else 1.0
+    yield "confidence weights", "on" if power else "off", replace(chosen, confidence_power=power), DEFAULT
     if math.isinf(chosen.extrapolation_px):
         reach = ROBUST_PRESETS[DEFAULT].extrapolation_px
         yield "extrapolation", "on", replace(chosen, extrapolation_px=reach), DEFAULT
@@ -102,7 +105,8 @@ def _completions(chosen: CompletionSettings) -> Iterator[tuple[str, CompletionSe
         (method, replace(chosen, method=method)) for method in DENSE_METHODS
     ]
     if chosen.method == "chosen":
-        changes += [("no rounds", replace(chosen, rounds=0)), ("no planes", replace(chosen, planes=0))]
+        planes = ("no planes", 0) if chosen.planes else ("planes", COMPLETION_PRESETS["kitti"].planes)
+        changes += [("no rounds", replace(chosen, rounds=0)), (planes[0], replace(chosen, planes=planes[1]))]
         changes += [(f"settled from {share}", replace(chosen, settled=share)) for share in (0.5, 0.9)]
     yield from ((name, settings) for name, settings in changes if settings != chosen)
 
@@ -111,7 +115,7 @@ def _refinements(preset: str, chosen: RefinementSettings) -> Iterator[tuple[str,
     """Yield name and settings of what is refined otherwise."""
     yield "off", None
     for name in REFINEMENTS:
-        own = EPICFLOW_REFINEMENT[preset]  # EpicFlow's are variational
+        own = EPICFLOW_REFINEMENT[PRESETS[preset].kind]  # EpicFlow's are variational
         other = own if name == own.method else RefinementSettings(method=name)
         if other != chosen:
             yield name, other

@@ -65,6 +65,7 @@ def test_report_has_every_variant_of_every_pair(root, tmp_path, capsys):
     assert list(report) == ["benchmark", "environment", "rows", "per_pair"]
     assert str(root) not in file.read_text() and str(tmp_path) not in file.read_text()
     expected = [(v.part, v.name) for v in variants_of("middlebury", PRESETS["middlebury"], network=True)]
+    expected += [("completion", "best candidate (truth)")]
     expected += [("matches", name) for name in SUBSTITUTES]
     assert [(row["part"], row["variant"]) for row in report["rows"]] == expected
     assert {row["pair"] for row in report["per_pair"]} == {"B"}
@@ -121,10 +122,13 @@ def names_of(preset, default, part):
 
 def test_every_part_of_the_completion_is_changed():
     default = PRESETS["default"]
-    rows = ["interpolated", "no rounds", "no planes", "settled from 0.5", "settled from 0.9"]
+    rows = ["interpolated", "no rounds", "planes", "settled from 0.5", "settled from 0.9"]
     assert names_of("default", default, "completion") == rows
     other = replace(default, completion=replace(default.completion, planes=0, settled=0.9))
-    assert names_of("default", other, "completion") == ["interpolated", "no rounds", "settled from 0.5"]
+    rows = ["interpolated", "no rounds", "planes", "settled from 0.5"]
+    assert names_of("default", other, "completion") == rows
+    kitti = ["interpolated", "no rounds", "no planes", "settled from 0.9"]
+    assert names_of("kitti", PRESETS["kitti"], "completion") == kitti
     plain = replace(default, completion=replace(default.completion, method="interpolated"))
     assert names_of("default", plain, "completion") == ["chosen"]
 

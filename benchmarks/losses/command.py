@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.arguments import AUTO, add_datasets, add_json, add_limit, check_outputs, positive
+from benchmarks.losses.table import TRIED, Budget
 from patchbatch.descriptors.losses.table import LOSSES
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ stopped goes on."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the words and arguments of the sub-command."""
-    from benchmarks.losses.settings import TRIED, Budget  # noqa: PLC0415 - the package is imported to list it
-
     budget = Budget()
     lines = (
         f"  {loss:<9} {option}: {', '.join(map(str, values))}" for loss, (option, values) in TRIED.items()
@@ -60,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def benchmark_of(arguments: argparse.Namespace) -> LossesBenchmark:
     """Turn parsed arguments into what is measured."""
-    from benchmarks.losses.settings import Budget, LossesBenchmark  # noqa: PLC0415 - see add_arguments
+    from benchmarks.losses.settings import LossesBenchmark  # noqa: PLC0415 (slow to import: see run)
 
     budget = Budget(
         steps=arguments.steps, longer=arguments.longer, seeds=arguments.seeds, scenes=arguments.scenes

@@ -6,24 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.datasets import find_jobs
+from benchmarks.losses.table import TRIED, Budget
 from patchbatch.data.datasets.pairs import FlowPair
 from patchbatch.data.files import make_folder
 from patchbatch.descriptors.losses.table import LOSSES
 from patchbatch.descriptors.network.config import NETWORKS, PatchNetConfig
 from patchbatch.descriptors.train.samples.folders import check_folders
-from patchbatch.settings import Settings, setting
-
-TRIED = {
-    "drlim": ("margin", (0.7, 1.0, 1.4)),
-    "drlim+sd": ("margin", (0.7, 1.0, 1.4)),
-    "cent": ("margin", (0.7, 1.0, 1.4)),
-    "cent+sd": ("margin", (0.7, 1.0, 1.4)),
-    "siamese": ("threshold", (0.5, 0.7, 1.0)),
-    "hinge+sd": ("margin", (0.25, 0.5, 1.0)),
-    "bailer": ("margin", (0.7, 1.0, 1.4)),
-    "softmax": ("temperature", (0.03, 0.05, 0.1)),
-}
-"""By loss, the option that is chosen on held-out scenes, and the values tried, for unit length."""
 
 # Half the channels of `compact`, one scale: eight runs of a loss have to fit into an hour of two cores.
 NETWORK: PatchNetConfig = replace(
@@ -55,32 +43,6 @@ class Run:
     def name(self) -> str:
         """Of its folder."""
         return f"{self.loss}-{self.option}-{self.value:g}-seed{self.seed}-{self.steps}"
-
-
-@dataclass(frozen=True)
-class Budget(Settings):
-    """What all trainings share.
-
-    Attributes
-    ----------
-    steps
-        Updates of the short budget.
-    longer
-        The long budget is so many times as long.
-    seeds
-        Runs of each loss at the short budget.
-    scenes, crop
-        Made crop pairs, the same for all runs, and their side.
-    batch
-        Pairs per update.
-    """
-
-    steps: int = setting(300, least=1)
-    longer: int = setting(4, least=1)
-    seeds: int = setting(3, least=1)
-    scenes: int = setting(400, least=1)
-    crop: int = setting(150, least=100, unit="px")
-    batch: int = setting(2, least=1, unit="pairs")
 
 
 @dataclass(frozen=True)

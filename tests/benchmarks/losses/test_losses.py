@@ -10,7 +10,8 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.losses import study
-from benchmarks.losses.settings import NETWORK, TRIED, Budget, LossesBenchmark, Run
+from benchmarks.losses.settings import NETWORK, LossesBenchmark, Run
+from benchmarks.losses.table import TRIED, Budget
 from patchbatch.descriptors.losses.table import LOSSES, options_for
 from patchbatch.errors import PatchBatchError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.datasets import find_jobs
@@ -76,7 +76,7 @@ class LossesBenchmark:
     work: Path
     streets: tuple[Path, ...] = ()
     losses: tuple[str, ...] = ()
-    budget: Budget = Budget()
+    budget: Budget = field(default_factory=Budget)
     points: int = 1000
     datasets: tuple[str, ...] = ()
     limit: int | None = None

@@ -99,8 +99,9 @@ def matching_settings(method: str, preset: str) -> MatchingSettings:
     """Return the settings that belong to a matcher on one kind of images.
 
     "kitti" leaves the price on length out, since what is near moves far there. Chosen on the validation
-    pairs, and no clear case: with it KITTI 2015 has 10.16 % in place of 9.56, nearly all of it from one
-    pair, and the pair of KITTI 2012 has 6.16 % in place of 6.46. All else is the same for all.
+    pairs, and no clear case: with it (and earlier weights of the completion) KITTI 2015 had 10.16 % in place
+    of 9.56, nearly all of it from one pair, and the pair of KITTI 2012 6.16 % in place of 6.46. All else is
+    the same for all.
 
     Raises
     ------

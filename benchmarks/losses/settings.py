@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.datasets import find_jobs
 from benchmarks.losses.table import TRIED, Budget
 from patchbatch.data.datasets.pairs import FlowPair
-from patchbatch.data.files import make_folder
+from patchbatch.data.files import atomic_path, make_folder, read_bytes
 from patchbatch.descriptors.losses.table import LOSSES
 from patchbatch.descriptors.network.config import NETWORKS, PatchNetConfig
-from patchbatch.descriptors.train.samples.folders import check_folders
+from patchbatch.descriptors.train.samples.folders import check_folders, photo_files
+from patchbatch.errors import PatchBatchError
+
+RECORD = "scenes.json"
+"""File of the folder of networks that says what they learned from."""
 
 # Half the channels of `compact`, one scale: eight runs of a loss have to fit into an hour of two cores.
 NETWORK: PatchNetConfig = replace(
@@ -92,13 +98,35 @@ class LossesBenchmark:
         Raises
         ------
         PatchBatchError
-            For unknown names, folders that are not there or hold too little, and one that cannot be made.
+            For unknown names, folders that are not there or hold too little, a folder of networks that cannot
+            be made, or one whose networks learned from something else.
         """
         for loss in self.losses:
             LOSSES[loss]  # refuses an unknown one
         check_folders(self.photos, self.streets, ())
         self.pairs()
-        make_folder(self.work)
+        record, made_of = make_folder(self.work) / RECORD, self._made_of()
+        if record.exists() and read_bytes(record) != made_of.encode():
+            raise PatchBatchError(
+                f"{self.work} holds networks of other scenes or crops; choose another folder"
+            )
+        with atomic_path(record) as temporary:
+            temporary.write_text(made_of, encoding="utf-8")
+
+    def _made_of(self) -> str:
+        """Return what the networks of a folder have in common, beside what the names of their runs say."""
+        folders = {"photos": self.photos, "streets": self.streets}
+        names = {
+            kind: [file.name for file in photo_files(some, held_out=False)] for kind, some in folders.items()
+        }
+        listed = {
+            kind: [len(files), hashlib.sha256("\n".join(files).encode()).hexdigest()]
+            for kind, files in names.items()
+        }
+        budget = self.budget
+        return json.dumps(
+            listed | {"scenes": budget.scenes, "crop": budget.crop, "batch": budget.batch}, indent=1
+        )
 
     def trials(self) -> list[Run]:
         """Return the runs among whose options the best is chosen, loss by loss: seed 0, short."""

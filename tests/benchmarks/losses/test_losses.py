@@ -122,6 +122,18 @@ def test_the_command_from_end_to_end(photos, real_data, tmp_path, capsys):
     assert [("EPE" in row) for row in report["rows"]] == 2 * [True, False, True]
 
 
+def test_networks_of_other_scenes_are_not_taken(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(LossesBenchmark, "pairs", lambda self: [])
+    benchmark = LossesBenchmark("root", (photos,), tmp_path, budget=TINY)
+    benchmark.check()
+    replace(benchmark, losses=("cent",)).check()
+    for other in (replace(TINY, scenes=5), replace(TINY, crop=130), replace(TINY, batch=3)):
+        with pytest.raises(PatchBatchError, match="other scenes"):
+            replace(benchmark, budget=other).check()
+    with pytest.raises(PatchBatchError, match="other scenes"):
+        replace(benchmark, streets=(photos,)).check()
+
+
 def test_bad_input_is_one_line(photos, tmp_path):
     good = LossesBenchmark("nowhere", (photos,), tmp_path)
     with pytest.raises(PatchBatchError, match="nowhere"):

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.datasets import find_jobs
 from benchmarks.losses.table import TRIED, Budget
@@ -91,6 +92,11 @@ class LossesBenchmark:
     def pairs(self) -> list[FlowPair]:
         """List the pairs that networks are judged on; raises `PatchBatchError` if there are none."""
         return find_jobs(self.root, self.datasets, limit=self.limit)
+
+    def judged_on(self) -> dict[str, Any]:
+        """Return what the figures of a network depend on, beside the network."""
+        names = [f"{pair.dataset}/{pair.name}" for pair in self.pairs()]
+        return {"points": self.points, "pairs": names}
 
     def check(self) -> None:
         """Refuse what can be refused before anything is computed, and make the folder of the networks.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,13 +16,14 @@ from torch.utils.data import DataLoader
 from benchmarks.descriptors.rows import Contender, evaluate
 from benchmarks.descriptors.settings import DescriptorBenchmark
 from benchmarks.descriptors.summary import summary_rows
-from benchmarks.environment import describe_environment
+from benchmarks.environment import checkout_commit, describe_environment
 from benchmarks.flow import runner
 from benchmarks.flow.settings import FlowBenchmark
 from benchmarks.losses.settings import NETWORK, LossesBenchmark, Run
 from benchmarks.report import markdown
 from benchmarks.scenes import Shuffled, in_memory
 from patchbatch.data.datasets.table import DATASETS
+from patchbatch.data.files import atomic_path, read_bytes
 from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.descriptors.train.batch import BatchLoss, rank1
 from patchbatch.descriptors.train.loop import Trainer
@@ -34,7 +37,7 @@ log = logging.getLogger(__name__)
 
 FIGURES = ("raw-error", "near-miss", "rank1@3px")
 HELD_OUT_SEED, HELD_OUT_SCENES = 2**31, 40
-WEIGHTS = "net.safetensors"
+WEIGHTS, JUDGED = "net.safetensors", "judged.json"
 
 
 class Study:
@@ -90,7 +93,23 @@ class Study:
         return score
 
     def judged(self, run: Run, flow: bool) -> list[dict[str, Any]]:
-        """Return the rows of a run, one a data set; with the final flow too where it is asked for."""
+        """Return the rows of a run, one a data set; with the final flow too where it is asked for.
+
+        They are kept beside the network, with what they were measured on, and measured once.
+        """
+        kept = self.benchmark.work / run.name / JUDGED
+        asked = self.benchmark.judged_on() | {"flow": flow, "commit": checkout_commit(Path(__file__))}
+        if kept.exists() and (held := json.loads(read_bytes(kept)))["asked"] == asked:
+            rows: list[dict[str, Any]] = held["rows"]
+            return rows
+        rows = self._judge(run, flow)
+        with atomic_path(kept) as temporary:
+            temporary.write_text(json.dumps({"asked": asked, "rows": rows}, indent=1), encoding="utf-8")
+        log.info("%s: judged", run.name)
+        return rows
+
+    def _judge(self, run: Run, flow: bool) -> list[dict[str, Any]]:
+        """Do the work of `judged`."""
         net, pairs = self.trained(run), self.benchmark.pairs()
         descriptors = DescriptorBenchmark(self.benchmark.root, points=self.benchmark.points)
         scores = list(evaluate(pairs, [Contender(run.name, net)], descriptors, str(self.device)))
@@ -100,7 +119,6 @@ class Study:
             figures = {name: row[name] for name in FIGURES}
             more = self._flow(run, row["dataset"]) if flow else {}
             rows.append(told | {"steps": run.steps, "dataset": row["dataset"]} | figures | more)
-        log.info("%s: judged", run.name)
         return rows
 
     def _flow(self, run: Run, dataset: str) -> dict[str, float]:

@@ -85,6 +85,31 @@ def test_what_is_trained_is_not_trained_again(photos, tmp_path, monkeypatch):
     assert not np.array_equal(other.convolutions[0].weight.detach(), first.convolutions[0].weight.detach())
 
 
+def test_what_is_judged_is_not_judged_again(tmp_path, monkeypatch):
+    """Unless other pairs, points or another commit are asked about, or the flow too."""
+    judged = []
+
+    class Told(study.Study):
+        def _judge(self, run, flow):
+            judged.append(flow)
+            return [{"flow": flow}]
+
+    monkeypatch.setattr(LossesBenchmark, "pairs", lambda self: [])
+    run = Run("cent", "margin", 1.0, 0, 2)
+    (tmp_path / run.name).mkdir()
+    benchmark = LossesBenchmark("root", (tmp_path,), tmp_path, budget=TINY)
+    told = Told.__new__(Told)
+    told.benchmark = benchmark
+    for flow in (False, False, True, True):
+        assert told.judged(run, flow) == [{"flow": flow}]
+    assert judged == [False, True]
+    told.benchmark = replace(benchmark, points=10)
+    told.judged(run, True)
+    monkeypatch.setattr(study, "checkout_commit", lambda file: "another")
+    told.judged(run, True)
+    assert judged == [False, True, True, True]
+
+
 def test_the_table_has_the_spread():
     row = {
         "loss": "cent",

@@ -109,6 +109,11 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
         default="auto",
         help="number type of the network's products; auto is the fastest that the device has",
     )
+    group.add_argument(
+        "--no-align",
+        action="store_true",
+        help="match IMG2 as it is, even if it is turned or zoomed so far that hardly anything matches",
+    )
     group.add_argument("--no-refine", action="store_true", help="leave the variational refinement out")
     group.add_argument("--no-interpolate", action="store_true", help="stop at the matches: a sparse field")
     group.add_argument("--seed", type=int, help="of the matcher's random search (default: the settings', 0)")
@@ -193,10 +198,10 @@ def check_usage(parser: argparse.ArgumentParser, arguments: argparse.Namespace) 
 
 # Options that would do nothing beside another one.
 _IDLE = {
-    "--matches-in": ("--matcher", "--seed", "--dense", "--initial-flow", "--occlusion"),
+    "--matches-in": ("--matcher", "--seed", "--no-align", "--dense", "--initial-flow", "--occlusion"),
     "--initial-flow": (
         "--matcher", "--estimator", "--dense", "--edges", "--edge-network", "--matches", "--no-interpolate",
-        "--no-refine", "--seed", "--occlusion",
+        "--no-refine", "--seed", "--no-align", "--occlusion",
     ),
     "--no-interpolate": (
         "--estimator", "--dense", "--edges", "--edge-network", "--refinement", "--occlusion",

@@ -61,6 +61,7 @@ def resolved_settings(arguments: argparse.Namespace) -> FlowSettings:
     return with_methods(
         chosen, preset, matcher=arguments.matcher, estimator=arguments.estimator,
         dense=arguments.dense, refinement=arguments.refinement, seed=arguments.seed,
+        align=not arguments.no_align,
     )  # fmt: skip
 
 

@@ -56,6 +56,13 @@ class StageCost:
     gflop: float | None = None
     peak_mb: float = 0.0
 
+    def after(self, before: StageCost | None) -> StageCost:
+        """Return the cost of this stage and of what it did before."""
+        if before is None:
+            return self
+        arithmetic = None if self.gflop is None or before.gflop is None else self.gflop + before.gflop
+        return StageCost(self.seconds + before.seconds, arithmetic, max(self.peak_mb, before.peak_mb))
+
 
 @dataclass
 class Meter:
@@ -78,7 +85,10 @@ class Meter:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[StageCost]:
-        """Measure the body of a `with` statement; the body may set `gflop` of what it is given."""
+        """Measure the body of a `with` statement; the body may set `gflop` of what it is given.
+
+        A stage that runs again costs what it did before and what it does now.
+        """
         cost = StageCost()
         if self.per_stage_memory:
             _forget_peak()
@@ -86,7 +96,7 @@ class Meter:
         yield cost
         cost.seconds = time.perf_counter() - start
         cost.peak_mb = _peak_mb()
-        self.costs[name] = cost
+        self.costs[name] = cost.after(self.costs.get(name))
         log.info("%s: %.2f s, at most %.0f MB", name, cost.seconds, cost.peak_mb)
         if self.on_done:
             self.on_done(name, cost)

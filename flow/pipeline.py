@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flow.alignment.stage import Alignment, find_alignment
 from flow.bars import bars
 from flow.completion.occlusion import with_what_leaves
 from flow.cost import Meter, StageCost, product_flop
@@ -77,9 +78,12 @@ class FlowResult:
     matched
         Share of the seeds of image 1 whose match is believed, in [0, 1]. For matches that were brought 1, or
         0 if there are none; for an initial flow 1.
+    homography
+        `(3, 3)` float64, pixels of image 1 to about those of image 2, where image 2 is turned, zoomed or
+        tilted so far that it was matched as it is seen through it; None elsewhere.
     seconds
-        Wall time by stage ("describe", "match", "interpolate", "complete", "refine") and of the whole
-        ("total").
+        Wall time by stage ("describe", "match", perhaps "align", "interpolate", "complete", "refine") and of
+        the whole ("total").
     costs
         The same stages with arithmetic and peak memory.
     stages
@@ -103,6 +107,7 @@ class FlowResult:
     descriptors: Tensor | None = None
     occluded: NDArray[np.float32] | None = None
     matched: float = 1.0
+    homography: NDArray[np.float64] | None = None
 
     @property
     def reliable(self) -> bool:
@@ -202,13 +207,16 @@ def estimate_flow(
     chosen = with_methods(settings or flow_settings(preset), preset, seed=seed)
     first, second = load_pair(image1, image2)
     meter = Meter(on_stage, per_stage_memory)
+    alignment = None
     if initial_flow is not None:
         return _refined_only(initial_flow, first, second, chosen, refine, keep_stages, meter)
     if matches is not None:
         found = Found(given_matches(matches, first.shape[:2]), False)
     else:
         descriptor = chosen.description.applied_to(_descriptor(model or PRESETS[preset].model, device))
-        found = find_matches(first, second, descriptor, precision, chosen.matching, meter)
+        found, alignment = _find_aligned(first, second, descriptor, precision, chosen, meter)
+        if alignment is not None:
+            second = alignment.applied_to(second)
     stages: dict[str, Field] = {"matches": sparse_field(found.matches, first.shape[:2])}
     result, confidence, occluded = stages["matches"], _sparse_confidence(found.matches, first.shape[:2]), None
     if interpolate:
@@ -216,7 +224,7 @@ def estimate_flow(
         interpolated, completed = make_dense(found, first, second, borders, chosen, meter)
         everywhere = np.ones(first.shape[:2], np.bool_)
         # Matches that a caller brings may well move a bar.
-        still = bars(first, second) if matches is None else ~everywhere
+        still = bars(first, second) if matches is None and alignment is None else ~everywhere
         for each in (interpolated, completed):
             if each is not None:
                 each.hold(still)
@@ -233,11 +241,15 @@ def estimate_flow(
             flow = _refine(result[0], first, second, chosen.refinement, confidence)
         flow[still] = 0
         result = stages["refined"] = (flow, result[1])
+    if alignment is not None:
+        found.matches, stages = _to_image2(alignment, found.matches, stages)
+        result = list(stages.values())[-1]
     if occluded is not None:
         occluded = with_what_leaves(occluded, result[0], confidence)
     made = FlowResult(
         *result, confidence, found.matches, found.calibrated, meter.seconds(), meter.costs,
         stages if keep_stages else {}, descriptors, occluded, found.matches.matched,
+        None if alignment is None else alignment.homography,
     )  # fmt: skip
     return made if made.reliable else _nothing_known(made)
 
@@ -322,6 +334,40 @@ def find_matches(
     matches = judged.matches
     log.info("%d matches are believed, %.1f %% of the seeds", len(matches), 100 * matches.matched)
     return Found(matches, fitted is not None, judged, pyramid1[0], pyramid2[0])
+
+
+def _find_aligned(
+    first: Image, second: Image, descriptor: Descriptor, precision: str, settings: FlowSettings, meter: Meter
+) -> tuple[Found, Alignment | None]:
+    """Match, and where hardly anything is found match again with image 2 turned as image 1 is.
+
+    Returns
+    -------
+    The better of both, and for the second how it was turned: its matches end in the turned image 2.
+    """
+    found = find_matches(first, second, descriptor, precision, settings.matching, meter)
+    if not found.matches.matched < settings.alignment.below:
+        return found, None
+    with meter.stage("align"):
+        alignment = find_alignment(first, second, settings.alignment)
+    if alignment is None:
+        return found, None
+    seen = alignment.applied_to(second)
+    again = find_matches(first, seen, descriptor, precision, settings.matching, meter)
+    again.matches = again.matches.select(alignment.inside(again.matches.points2, second.shape))
+    if again.matches.matched < max(settings.alignment.gain * found.matches.matched, LEAST_MATCHED):
+        return found, None
+    log.info("image 2 is turned by %.0f degrees against image 1: matched as if it was not", alignment.degrees)
+    return again, alignment
+
+
+def _to_image2(
+    alignment: Alignment, matches: Matches, stages: dict[str, Field]
+) -> tuple[Matches, dict[str, Field]]:
+    """Return matches and stages with image 2 as it is, from those with the aligned one."""
+    there = replace(matches, points2=alignment.points(matches.points2))
+    turned = {name: (alignment.flow(flow), valid) for name, (flow, valid) in stages.items()}
+    return there, turned | {"matches": sparse_field(there, stages["matches"][1].shape)}
 
 
 def levels_for(shape: tuple[int, ...], settings: MatchingSettings) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from flow.alignment.settings import NEVER, AlignmentSettings
 from flow.completion.settings import PRESETS as COMPLETION_PRESETS
 from flow.completion.settings import CompletionSettings
 from flow.interpolation.settings import PRESETS as EPICFLOW_INTERPOLATION
@@ -30,7 +31,7 @@ class FlowSettings(Settings):
 
     Attributes
     ----------
-    matching, interpolation, completion, refinement, description
+    matching, interpolation, completion, refinement, description, alignment
         Settings of the stages.
 
     Examples
@@ -44,6 +45,7 @@ class FlowSettings(Settings):
     completion: CompletionSettings = field(default_factory=CompletionSettings)
     refinement: RefinementSettings = TRUSTING_PRESETS["default"]
     description: DescriptionSettings = field(default_factory=DescriptionSettings)
+    alignment: AlignmentSettings = field(default_factory=AlignmentSettings)
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], base: Self | None = None, where: str = "") -> Self:
@@ -87,6 +89,7 @@ def flow_settings(
         completion if dense is None else replace(completion, method=dense),
         last if refinement is None else replace(last, method=refinement),
         base.description,
+        base.alignment,
     )
 
 
@@ -94,14 +97,15 @@ def _paper_settings(kind: str) -> FlowSettings:
     return FlowSettings(
         paper_matching(kind), EPICFLOW_INTERPOLATION[kind],
         replace(COMPLETION_PRESETS[kind], method="interpolated"), EPICFLOW_REFINEMENT[kind], DESCRIPTION,
+        NEVER,
     )  # fmt: skip
 
 
 def with_methods(
     settings: FlowSettings, preset: str, *, matcher: str | None = None, estimator: str | None = None,
-    dense: str | None = None, refinement: str | None = None, seed: int | None = None,
+    dense: str | None = None, refinement: str | None = None, seed: int | None = None, align: bool = True,
 ) -> FlowSettings:  # fmt: skip
-    """Change the methods of settings, and the seed of the matcher's random search.
+    """Change the methods of settings, the seed of the matcher's random search, and whether it aligns.
 
     A method that changes brings its own settings; one that stays keeps what was set.
 
@@ -121,9 +125,17 @@ def with_methods(
         completion = replace(completion, method=dense)
     if refinement is not None:
         last = replace(last, method=refinement)
+    alignment = settings.alignment if align else replace(settings.alignment, below=0.0)
     if seed is not None and hasattr(matching.search, "seed"):
         matching = replace(matching, search=replace(matching.search, seed=seed))  # type: ignore[type-var]
-    return FlowSettings(matching, interpolation, completion, last, settings.description)
+    return replace(
+        settings,
+        matching=matching,
+        interpolation=interpolation,
+        completion=completion,
+        refinement=last,
+        alignment=alignment,
+    )
 
 
 def read_settings(path: FilePath, preset: str = "default") -> FlowSettings:
@@ -133,7 +145,8 @@ def read_settings(path: FilePath, preset: str = "default") -> FlowSettings:
     ----------
     path
         Tables `[matching]`, `[matching.search]`, `[matching.confidence]`, `[interpolation]`,
-        `[completion]`, `[refinement]` and `[description]`, any part of them, as `settings_text` writes them.
+        `[completion]`, `[refinement]`, `[description]` and `[alignment]`, any part of them, as
+        `settings_text` writes them.
     preset
         Whose settings hold for what the file does not say. An estimator or matcher that the file names
         brings its own.

@@ -169,8 +169,8 @@ def far() -> FlowCase:
 
 
 CASES: dict[str, Callable[[], FlowCase]] = {
-    **{f"rotation_{degrees}": partial(turned, degrees) for degrees in (10, 20, 25, 30, 45)},
-    **{f"zoom_{factor}": partial(zoomed, factor) for factor in (1.2, 1.4, 1.6, 0.7)},
+    **{f"rotation_{degrees}": partial(turned, degrees) for degrees in (10, 20, 25, 30, 45, 180)},
+    **{f"zoom_{factor}": partial(zoomed, factor) for factor in (1.2, 1.4, 1.6, 2, 0.7, 0.5)},
     "tilt": tilted,
     "scene_cut": scene_cut,
     "out_of_sight": out_of_sight,

@@ -74,11 +74,13 @@ class BatchLoss(nn.Module):
         """
         pairs = self.described(batch, numbers)
         taught = self._taught(batch) if self._teacher else [None] * len(numbers)
-        losses = [
-            self._loss_of_pair(set1, set2, matches, teacher)
-            for (set1, set2, matches), teacher in zip(pairs, taught, strict=True)
-            if len(matches.source) >= LEAST_MATCHES
-        ]
+        # bfloat16 is precise enough for the products here: similarities of unit vectors, divided once.
+        with torch.autocast(_device(self.net).type, torch.bfloat16, enabled=self.half_products):
+            losses = [
+                self._loss_of_pair(set1, set2, matches, teacher)
+                for (set1, set2, matches), teacher in zip(pairs, taught, strict=True)
+                if len(matches.source) >= LEAST_MATCHES
+            ]
         if losses:
             return torch.stack(losses).mean()
         return torch.stack([pair[0].descriptors.sum() for pair in pairs]).sum() * 0.0

@@ -13,7 +13,13 @@ from pathlib import Path
 from patchbatch.descriptors.losses.table import LOSSES
 from patchbatch.descriptors.network.config import NETWORKS
 from patchbatch.descriptors.train.plan import UNIT_LENGTH_RULE, make_plan
-from patchbatch.descriptors.train.settings import RATES, ObjectiveSettings, SourceSettings, TrainSettings
+from patchbatch.descriptors.train.settings import (
+    RATES,
+    TRAIN_PRECISIONS,
+    ObjectiveSettings,
+    SourceSettings,
+    TrainSettings,
+)
 from patchbatch.errors import PatchBatchError
 
 
@@ -129,7 +135,10 @@ def _add_schedule(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--batch", type=int, default=default.batch, help="pairs per update (%(default)s)")
     group.add_argument("--optimizer", choices=tuple(RATES), default=default.optimizer, help="(%(default)s)")
     group.add_argument("--learning-rate", type=float, help=f"peak step size ({rates})")
-    group.add_argument("--float32", action="store_true", help="no bfloat16 products")
+    group.add_argument(
+        "--precision", choices=TRAIN_PRECISIONS, default=default.precision,
+        help="of the products; auto is bfloat16 where the device has units for it, else float32",
+    )  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:

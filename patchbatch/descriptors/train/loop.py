@@ -24,6 +24,7 @@ from patchbatch.descriptors.train.batch import Batch, BatchLoss, rank1
 from patchbatch.descriptors.train.samples.sources import PairSource, Sample
 from patchbatch.descriptors.train.scale import start_at_margin
 from patchbatch.descriptors.train.settings import ObjectiveSettings, TrainSettings
+from patchbatch.devices import trains_in_bfloat16
 from patchbatch.errors import PatchBatchError
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,9 @@ class Trainer:
                 f"a batch of {settings.batch} pairs cannot be shared by {self.processes} processes; "
                 "use a multiple"
             )
-        self.batch_loss = BatchLoss(net, objective, settings.bfloat16, settings.seed, teacher)
+        self.batch_loss = BatchLoss(
+            net, objective, trains_in_bfloat16(settings.precision, net.device), settings.seed, teacher
+        )
         self.objective = self.batch_loss.objective
         self.model: nn.Module = self.batch_loss
         if self.processes > 1:
@@ -135,10 +138,10 @@ class Trainer:
         told = ", ".join(f"{name} {value}" for name, value in options.items())
         log.info("loss %s: %s", objective.loss, told)
         settings = self.settings
+        products = "bfloat16" if self.batch_loss.half_products else "float32"
         log.info(
             "%d steps of %d pairs, %s, peak step size %g, %s products, on %s", settings.steps, settings.batch,
-            settings.optimizer, settings.learning_rate, "bfloat16" if settings.bfloat16 else "float32",
-            self.net.device,
+            settings.optimizer, settings.learning_rate, products, self.net.device,
         )  # fmt: skip
 
     def update(self, batch: Batch) -> float:

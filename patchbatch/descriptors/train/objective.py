@@ -124,9 +124,7 @@ def _similarities(
 ) -> tuple[Tensor, Tensor]:
     """Scaled similarities of the matched points of each set to all points of the other; -inf: left out."""
     a, b = set1.descriptors, set2.descriptors
-    # The bfloat16 products of autocast are precise enough here: similarities of unit vectors, divided once.
-    with torch.autocast(a.device.type, torch.bfloat16, enabled=settings.bfloat16):
-        forward, backward = a[matches.source] @ b.T, b[matches.match] @ a.T
+    forward, backward = a[matches.source] @ b.T, b[matches.match] @ a.T
     rows = torch.arange(len(matches.source), device=a.device)
     scaled = []
     for similarity, places, target, match in (

@@ -151,18 +151,16 @@ def objective_settings(arguments: argparse.Namespace) -> ObjectiveSettings:
     )
     return ObjectiveSettings(
         options=tuple((name, value) for name, value in given if value is not None),
-        bfloat16=not arguments.float32,
         **{name: getattr(arguments, name) for name in same},
     )
 
 
 def train_settings(arguments: argparse.Namespace) -> TrainSettings:
     """Collect the settings of the schedule."""
-    same = ("steps", "batch", "optimizer", "seed")
+    same = ("steps", "batch", "optimizer", "seed", "precision")
     rate = arguments.learning_rate
     return TrainSettings(
         learning_rate=RATES[arguments.optimizer] if rate is None else rate,
-        bfloat16=not arguments.float32,
         **{name: getattr(arguments, name) for name in same},
     )
 

@@ -11,6 +11,8 @@ from patchbatch.settings import Settings, setting
 RATES = {"adamw": 2e-3, "adadelta": 1.0}
 """The optimisers, and a peak step size that suits each; AdaDelta scales its own steps."""
 
+TRAIN_PRECISIONS = ("auto", "float32", "bfloat16")
+
 
 @dataclass(frozen=True)
 class TrainSettings(Settings):
@@ -32,8 +34,9 @@ class TrainSettings(Settings):
         Largest gradient norm; longer gradients are shortened. Infinite: off.
     seed
         Of the initial weights and of the samples.
-    bfloat16
-        Whether products are computed in bfloat16 (weights and statistics stay float32).
+    precision
+        Of the products: "float32", "bfloat16" (weights and statistics stay float32), or "auto": bfloat16
+        where the device has units for it.
     report_every, validate_every, save_every
         Steps between lines of the log, between validations and between checkpoints.
     """
@@ -46,7 +49,7 @@ class TrainSettings(Settings):
     warmup: int = setting(100, least=0)
     clip: float = setting(5.0, above=0, infinite=True)
     seed: int = setting(0, least=0)
-    bfloat16: bool = setting(True)
+    precision: str = setting("auto", choices=TRAIN_PRECISIONS)
     report_every: int = setting(50, least=1)
     validate_every: int = setting(250, least=1)
     save_every: int = setting(100, least=1)
@@ -87,8 +90,6 @@ class ObjectiveSettings(Settings):
         Points closer than this (px) to the true target, but the match, are never non-matches.
     points
         At most so many matches of one pair are used.
-    bfloat16
-        Whether similarities are computed in bfloat16.
     """
 
     loss: str = setting("cent+sd")
@@ -104,7 +105,6 @@ class ObjectiveSettings(Settings):
     tolerance: float = setting(0.75, least=0, unit="px")
     exclude: float = setting(1.9, least=0, unit="px")
     points: int = setting(400, least=1)
-    bfloat16: bool = setting(True)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.__main__ import main
 from benchmarks.training import speed as training_speed
 from patchbatch.descriptors.cost import flops_per_patch
+from patchbatch.devices import trains_in_bfloat16
 
 PAIRS, GRID_POINTS, PATCH_POINTS, NAIVE_MATCHES = 2, 30, 24, 5
 
@@ -37,45 +38,51 @@ def counted(run):
 @pytest.mark.slow
 def test_figures_follow_from_the_medians_of_the_seconds(tmp_path, monkeypatch, capsys):
     """On a clock that says how long each of the three took, one outlier in each."""
-    seconds = iter([4.0, 0.5, 2.0, 4.0, 0.25, 99.0, 80.0, 0.5, 2.0] * 2)
+    seconds = iter([4.0, 0.5, 2.0, 4.0, 0.25, 99.0, 80.0, 0.5, 2.0] * 4)
     monkeypatch.setattr(training_speed, "_timed", lambda update: next(seconds))
-    monkeypatch.setattr(training_speed, "_large_convolution", lambda: (lambda: None, 6e9))
+    monkeypatch.setattr(training_speed, "_large_convolution", lambda half: (lambda: None, 6e9))
     file = tmp_path / "training.json"
     assert main(["training", "--preset", "compact", "accurate", "--repeats", "3", "--json", str(file)]) == 0
     rows = json.loads(file.read_text())["rows"]
-    assert [row["preset"] for row in rows] == ["compact", "accurate"]
-    for row, points in zip(rows, (GRID_POINTS, PATCH_POINTS), strict=True):
-        update, matches = training_speed._trainer_update(row["preset"])
+    every = [(row["preset"], row["loss"], row["patches"]) for row in rows]
+    assert every == [
+        (name, *loss) for name in ("compact", "accurate") for loss in (("cent+sd", 3), ("softmax", 2))
+    ]
+    half = trains_in_bfloat16("auto", torch.device("cpu"))
+    for row, points in zip(rows, 2 * [GRID_POINTS] + 2 * [PATCH_POINTS], strict=True):
+        update, matches = training_speed._trainer_update(row["preset"], row["loss"], half)
         assert matches == PAIRS * points
-        assert row["matches/s"] == PAIRS * points / 4
-        assert row["naive matches/s"] == NAIVE_MATCHES / 0.5
+        assert row["patches/s"] == row["patches"] * PAIRS * points / 4
+        assert row["plain patches/s"] == row["patches"] * NAIVE_MATCHES / 0.5
         assert row["ratio"] == pytest.approx(PAIRS * points / 40)
         assert row["convolution GFLOP/s"] == 3
         assert row["GFLOP/s"] == pytest.approx(counted(update) / 4e9, rel=1e-3)
         assert row["share"] == pytest.approx(row["GFLOP/s"] / 0.03)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 4
-    cells = [cell.strip() for cell in lines[2].split("|")][1:5]
-    assert cells == ["compact", f"{PAIRS * GRID_POINTS / 4:.1f}", "10.0", f"{PAIRS * GRID_POINTS / 40:.1f}"]
+    assert len(lines) == 6
+    cells = [cell.strip() for cell in lines[2].split("|")][1:7]
+    rate, plain = 3 * PAIRS * GRID_POINTS / 4, 3 * NAIVE_MATCHES / 0.5
+    assert cells == ["compact", "cent+sd", "3", f"{rate:.1f}", f"{plain:.1f}", f"{rate / plain:.1f}"]
 
 
 def test_updates_go_forward_and_backward_through_the_patches_of_the_matches():
-    """Two patches a match for the trainer's softmax, three in the plain loop.
+    """Two patches a match for the softmax, three for a loss of pairs, in the plain loop as in the trainer.
 
     Backward is twice forward, but that nobody asks for the gradient of the patches themselves.
     """
     config = training_speed.PRESETS["accurate"]
     first_layer = 2 * 9 * config.channels[0] * config.map_sizes()[0] ** 2
     patch = 3 * flops_per_patch(config) - first_layer
-    ours, matches = training_speed._trainer_update("accurate")
-    assert counted(ours) == pytest.approx(2 * matches * patch, rel=0.01)
-    naive = training_speed._naive_update("accurate")
-    assert counted(naive) == pytest.approx(3 * NAIVE_MATCHES * patch, rel=0.01)
+    for loss, of_match in (("softmax", 2), ("cent+sd", 3)):
+        ours, matches = training_speed._trainer_update("accurate", loss, False)
+        assert counted(ours) == pytest.approx(of_match * matches * patch, rel=0.01)
+        naive = training_speed._naive_update("accurate", loss)
+        assert counted(naive) == pytest.approx(of_match * NAIVE_MATCHES * patch, rel=0.01)
 
 
 def test_the_limit_counts_its_own_arithmetic():
     with torch.device("meta"):  # shapes without numbers
-        update, flop = training_speed._large_convolution()
+        update, flop = training_speed._large_convolution(True)
         assert counted(update) == flop
 
 

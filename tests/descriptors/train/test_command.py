@@ -147,7 +147,20 @@ def test_margins_of_the_presets(photos, tmp_path):
 def test_a_run_says_and_records_what_was_chosen(photos, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     words = ["--photos", photos, "--output", tmp_path / "run", "--steps", "1", "--batch", "1", "--crop", "70"]
-    words += ["--preset", "fast", "--channels", "2", "2", "2", "2", "3", "--float32", "--workers", "0"]
+    words += [
+        "--preset",
+        "fast",
+        "--channels",
+        "2",
+        "2",
+        "2",
+        "2",
+        "3",
+        "--precision",
+        "float32",
+        "--workers",
+        "0",
+    ]
     assert main([*map(str, words), "--unit-length"]) == 0
     record = json.loads((tmp_path / "run" / "settings.json").read_text())
     assert ["margin", 1.0] in record["objective"]["options"]

@@ -21,7 +21,7 @@ from patchbatch.descriptors.train.objective import (
 from patchbatch.descriptors.train.settings import ObjectiveSettings
 from patchbatch.errors import PatchBatchError
 
-SETTINGS = ObjectiveSettings(loss="softmax", bfloat16=False, temperature=0.2)
+SETTINGS = ObjectiveSettings(loss="softmax", temperature=0.2)
 COUNT = 30
 
 

@@ -16,7 +16,7 @@ from patchbatch.descriptors.train.points import (
 )
 from patchbatch.descriptors.train.settings import ObjectiveSettings
 
-SETTINGS = ObjectiveSettings(points=10_000, bfloat16=False)
+SETTINGS = ObjectiveSettings(points=10_000)
 OFFSET, GRID = 5, (8, 9)
 
 

@@ -22,7 +22,7 @@ PATCHWISE = replace(PRESETS["accurate"], channels=(3, 4, 4, 4, 6))
 
 def model(config, loss, **options):
     torch.manual_seed(0)
-    objective = ObjectiveSettings(loss=loss, options=tuple(options.items()), bfloat16=False)
+    objective = ObjectiveSettings(loss=loss, options=tuple(options.items()))
     return BatchLoss(PatchNet(config).train(), objective, bfloat16=False, seed=0)
 
 
@@ -92,7 +92,7 @@ def test_the_trainer_begins_there_and_only_once(tmp_path):
     def trained(steps):
         torch.manual_seed(0)
         settings = TrainSettings(
-            steps=steps, batch=2, bfloat16=False, save_every=1, learning_rate=1e-9, clip=1e-9
+            steps=steps, batch=2, precision="float32", save_every=1, learning_rate=1e-9, clip=1e-9
         )
         trainer = Trainer(PatchNet(DENSE), Samples(), None, settings, ObjectiveSettings(loss="cent+sd"), None)
         trainer.run(workers=0)

@@ -21,6 +21,7 @@ from patchbatch.descriptors.train.loop import Trainer, rate_at
 from patchbatch.descriptors.train.samples.sources import PairSource
 from patchbatch.descriptors.train.settings import ObjectiveSettings, SourceSettings, TrainSettings
 from patchbatch.descriptors.train.warm_start import start_from
+from patchbatch.devices import trains_in_bfloat16
 from patchbatch.errors import PatchBatchError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -28,7 +29,7 @@ TINY = replace(PRESETS["fast"], channels=(4, 6, 8, 12, 16))
 TINY_PATCHES = replace(PRESETS["accurate"], channels=(4, 6, 8, 12, 16))
 LOOK = SourceSettings(crop=110, street=0, real=0, half=0, quarter=0)
 SETTINGS = TrainSettings(
-    steps=6, batch=2, warmup=1, bfloat16=False, report_every=2, validate_every=3, save_every=2
+    steps=6, batch=2, warmup=1, precision="float32", report_every=2, validate_every=3, save_every=2
 )
 
 
@@ -45,7 +46,7 @@ def photos(tmp_path_factory):
 def trainer(photos, folder, settings=SETTINGS, loss="softmax", network=TINY):
     torch.manual_seed(0)
     net = PatchNet(replace(network, unit_length=loss == "softmax"))
-    objective = ObjectiveSettings(loss=loss, bfloat16=False, points=100)
+    objective = ObjectiveSettings(loss=loss, points=100)
     source = PairSource([photos], [], [], LOOK, 0, settings.steps * settings.batch)
     held_out = PairSource([photos], [], [], LOOK, 1, 2, held_out=True)
     return Trainer(net, source, held_out, settings, objective, folder)
@@ -127,7 +128,18 @@ def test_rate_rises_and_falls():
 
 @pytest.mark.slow
 def test_command_line_makes_weights_that_load(photos, tmp_path, capsys):
-    arguments = ["--photos", str(photos), "--steps", "1", "--batch", "1", "--crop", "100", "--float32"]
+    arguments = [
+        "--photos",
+        str(photos),
+        "--steps",
+        "1",
+        "--batch",
+        "1",
+        "--crop",
+        "100",
+        "--precision",
+        "float32",
+    ]
     arguments += ["--preset", "fast"]
     assert main([*arguments, "--loss", "softmax", "--output", str(tmp_path / "run")]) == 0
     net = read_weights(tmp_path / "run" / "fast.safetensors")
@@ -152,7 +164,8 @@ def test_command_line_trains_patch_by_patch_from_dense_weights(photos, tmp_path)
         "1",
         "--crop",
         "110",
-        "--float32",
+        "--precision",
+        "float32",
         *channels,
     ]
     dense, patches = tmp_path / "dense", tmp_path / "patches"
@@ -168,7 +181,18 @@ def test_command_line_trains_patch_by_patch_from_dense_weights(photos, tmp_path)
 @pytest.mark.slow
 def test_command_line_learns_from_a_teacher(photos, tmp_path, capsys):
     channels = ["--channels", "4", "6", "8", "12", "16"]
-    common = ["--photos", str(photos), "--steps", "1", "--batch", "1", "--crop", "110", "--float32"]
+    common = [
+        "--photos",
+        str(photos),
+        "--steps",
+        "1",
+        "--batch",
+        "1",
+        "--crop",
+        "110",
+        "--precision",
+        "float32",
+    ]
     arguments = [*common, "--preset", "compact", "--loss", "softmax", *channels, "--teacher", "fast"]
     assert main([*arguments, "--output", str(tmp_path / "run")]) == 0
     assert (tmp_path / "run" / "compact.safetensors").is_file()
@@ -203,7 +227,18 @@ def test_two_processes_learn_as_one_with_the_whole_batch(photos, tmp_path, free_
     Without shared gradients, or without shared statistics, they end as far from the one process as that
     moved; as they should be they are within 2 % of it.
     """
-    arguments = ["--photos", str(photos), "--steps", "3", "--batch", "2", "--crop", "110", "--float32"]
+    arguments = [
+        "--photos",
+        str(photos),
+        "--steps",
+        "3",
+        "--batch",
+        "2",
+        "--crop",
+        "110",
+        "--precision",
+        "float32",
+    ]
     arguments += ["--preset", "fast", "--channels", "4", "6", "8", "12", "16", "--loss", "softmax"]
     # Peak of a rate that rises over 100 steps: the third takes 0.06 of it.
     arguments += ["--workers", "0", "--learning-rate", "2"]
@@ -253,3 +288,17 @@ def test_a_margin_that_never_acts_is_refused_and_one_not_given_is_chosen(photos,
     objective = ObjectiveSettings(options=(("margin", 100.0),))
     with pytest.raises(PatchBatchError, match="never acts"):
         Trainer(run.net, run.source, None, SETTINGS, objective)
+
+
+def test_precision_is_what_the_machine_multiplies(monkeypatch):
+    """bfloat16 without units for it is several times slower than float32, so "auto" never takes it there."""
+    cpu = torch.device("cpu")
+    for has in ({}, {"avx512_bf16": True}, {"amx_bf16": True}):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: has)
+        assert trains_in_bfloat16("auto", cpu) == bool(has)
+        assert trains_in_bfloat16("bfloat16", cpu) and not trains_in_bfloat16("float32", cpu)
+        for precision in ("auto", "float32", "bfloat16"):
+            settings = TrainSettings(precision=precision)
+            trainer = Trainer(PatchNet(TINY), [], None, settings, ObjectiveSettings(loss="softmax"))
+            assert trainer.batch_loss.half_products == trains_in_bfloat16(precision, cpu)
+    assert not trains_in_bfloat16("auto", torch.device("mps"))

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange
 from torch import Tensor
 
 from flow.completion.choices import Choices
 from flow.completion.motions import LEAST_DEPTH, flow_of
+from patchbatch.compiled import njit, prange
 
 _RINGS = (1, 3, 8)  # nodes away
 NEIGHBOURS_SAY = 4 * len(_RINGS)
@@ -59,7 +59,7 @@ def _consensus_anywhere(share: Tensor, flows: Tensor, there: Tensor) -> Tensor:
     return support.masked_fill(~there, -1).argmax(-1)
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _agree_most(share: Any, flows: Any, there: Any, best: Any) -> None:
     """Write what `consensus` returns."""
     scale = np.float32(1 / _MODE_PX2)
@@ -143,7 +143,7 @@ def _agreement_on_cpu(
     return torch.from_numpy(said)
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _agree(
     index: Any,
     grid: Any,

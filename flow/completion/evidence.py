@@ -8,12 +8,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
 from flow.completion.motions import CELL, PLANE, SEED, flow_of
 from flow.completion.nodes import STEP, Nodes, nearest_seeds
 from flow.completion.scene import Scene
+from patchbatch.compiled import njit, prange
 from patchbatch.descriptors.half_precision import number, squared_distance
 
 CANDIDATE_NUMBERS = 34
@@ -81,7 +81,7 @@ def gather_evidence(scene: Scene, nodes: Nodes) -> Evidence:
     return Evidence(flows, numbers, _node_numbers(scene, nodes))
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _look_at_motions(
     points: Any, ids: Any, centres: Any, models: Any, support: Any, confidence: Any, kind: Any, share: Any,
     edges: Any, flow: Any, witnesses: Any, flows: Any, numbers: Any,
@@ -117,7 +117,7 @@ def _look_at_motions(
                 o[18 + ring] = _obeyed(witnesses[n, 12 * ring : 12 * ring + 12], m, centres, models)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _edges_between(edges: Any, x: Any, y: Any, dx: Any, dy: Any) -> tuple[Any, Any]:
     """Return the mean and the strongest edge at places between two points."""
     total, top = np.float32(0), np.float32(0)
@@ -130,7 +130,7 @@ def _edges_between(edges: Any, x: Any, y: Any, dx: Any, dy: Any) -> tuple[Any, A
     return total / _ON_THE_WAY, top
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _obeyed(witnesses: Any, m: Any, centres: Any, models: Any) -> Any:
     """Return the share of some cells whose matches obey a motion."""
     share = np.float32(0)
@@ -141,7 +141,7 @@ def _obeyed(witnesses: Any, m: Any, centres: Any, models: Any) -> Any:
     return share / len(witnesses)
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _look_at_images(
     points: Any, ids: Any, centres: Any, models: Any, kind: Any, flows: Any, descriptors1: Any,
     descriptors2: Any, image1: Any, image2: Any, scale: Any, numbers: Any,
@@ -184,7 +184,7 @@ def _look_at_images(
                 o[9] = _colour_difference(image1[y, x], image1[row, column])
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _places_beside(x: Any, y: Any, width: Any, height: Any) -> tuple[Any, Any]:
     """Return columns and rows of a pixel and of the four to its sides, moved into the image."""
     columns, rows = np.full(5, x, np.int64), np.full(5, y, np.int64)
@@ -193,22 +193,22 @@ def _places_beside(x: Any, y: Any, width: Any, height: Any) -> tuple[Any, Any]:
     return columns, rows
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _pixel(coordinate: Any) -> Any:
     return math.floor(coordinate + 0.5)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _relative(cost: Any, scale: Any) -> Any:
     return np.float32(math.log1p(min(cost / scale, np.float32(_WIDE_COST))))
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _colour_difference(first: Any, second: Any) -> Any:
     return 2 * (abs(first[0] - second[0]) + abs(first[1] - second[1]) + abs(first[2] - second[2]))
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _look_back(
     points: Any, ids: Any, flows: Any, back: Any, trust: Any, origin: Any, step: Any, shape: Any, numbers: Any
 ) -> None:
@@ -230,7 +230,7 @@ def _look_back(
             o[12] = trust[row, column] * (1 - 1 / (1 + (off / _COVERED_PX) ** 2))
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _compare(ids: Any, share: Any, flows: Any, numbers: Any) -> None:
     """Write how each candidate stands among those of its node."""
     for n in prange(ids.shape[0]):

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from patchbatch.compiled import njit
 
 CELL, SEED, PLANE = 0, 1, 2
 # A plane's horizon is never crossed: nearer to it than this share of the depth the motion stays as it is.
@@ -58,7 +59,7 @@ class Motions:
         return np.asarray(moved / depth - offset, np.float32)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def flow_of(model: NDArray[np.float32], dx: np.float32, dy: np.float32) -> tuple[np.float32, np.float32]:
     """Return u and v in px of a model `(8,)` at an offset from its centre in px."""
     one = np.float32(1)

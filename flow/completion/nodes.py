@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
 from flow.completion.motions import CELL, Motions, flow_of
 from flow.completion.scene import Scene
 from flow.completion.sources import cell_motions, plane_motions, seed_motions
 from flow.matching.seeds import EIGHT_NEIGHBOURS
+from patchbatch.compiled import njit, prange
 
 STEP = 4
 """Pixels between nodes; the network's weights hold for this one."""
@@ -175,7 +175,7 @@ def nearest_seeds(scene: Scene, points: NDArray[np.int32]) -> tuple[NDArray[np.i
     )
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _merge(
     points: Any, offered: Any, counts: Any, centres: Any, models: Any, fastest: Any, ids: Any, share: Any
 ) -> None:

@@ -6,11 +6,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
 from flow.completion.motions import flow_of
 from flow.completion.nodes import STEP, Nodes
+from patchbatch.compiled import njit, prange
 
 _AROUND = 1  # nodes to each side that a pixel asks, so nine
 _NEARNESS = 0.7  # a node counts exp(-0.7 d^2), d in steps of the grid
@@ -53,7 +53,7 @@ def read_out(
     return filled, sure, unseen
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _read_out(
     models: Any, right: Any, hidden: Any, image: Any, settled: Any, origin: Any, colour_reach: Any,
     flow: Any, sure: Any, unseen: Any,
@@ -83,7 +83,7 @@ def _read_out(
                 flow[y, x, 0], flow[y, x, 1] = u_sum / total, v_sum / total
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _ask_around(
     models: Any, right: Any, image: Any, x: Any, y: Any, origin: Any, colour_reach: Any, moves: Any,
     weights: Any, where: Any,
@@ -114,7 +114,7 @@ def _ask_around(
     return count
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _most_agreed(moves: Any, weights: Any, count: Any) -> tuple[Any, Any]:
     """Return the motion around which most of the weight lies."""
     best, most = 0, np.float32(-1)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
 from flow.interpolation.estimators.robust import robust_affine
@@ -19,6 +18,7 @@ from flow.interpolation.geodesic import distance_transform
 from flow.interpolation.neighbours import cell_graph, nearest_on_graph
 from flow.interpolation.pruning import best_of_each, seed_pixels
 from flow.matching.matches import Matches
+from patchbatch.compiled import njit, prange
 
 # Chosen on the three pairs of the EpicFlow reference; with twice as many neighbours the error changes by less
 # than a hundredth of a pixel.
@@ -79,7 +79,7 @@ def _speakers(matches: Matches, support: NDArray[np.float32]) -> NDArray[np.intp
     return best_of_each(square[:, 1] * (1 + square[:, 0].max()) + square[:, 0], support)
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _blend(
     points: NDArray[np.float32],
     label: NDArray[np.int32],

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from patchbatch.compiled import njit
 from patchbatch.errors import PatchBatchError
 
 # A round of four sweeps that lowers no pixel by more than this share of its value ends the transform.
@@ -88,7 +88,7 @@ def _check_grid(cost: NDArray[np.float32], seeds: NDArray[np.intp]) -> None:
         raise PatchBatchError(f"a seed lies outside the {limit[0]}x{limit[1]} image; clamp the seeds first")
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _sweep(
     cost: NDArray[np.float32],
     fixed: NDArray[np.bool_],

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 from scipy import sparse
 
+from patchbatch.compiled import njit, prange
 from patchbatch.errors import PatchBatchError
 
 
@@ -96,7 +96,7 @@ def nearest_on_graph(graph: sparse.csr_array, n: int) -> tuple[NDArray[np.int32]
     return index, distance
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _nearest(
     row_start: NDArray[np.int64],
     columns: NDArray[np.int32],
@@ -120,7 +120,7 @@ def _nearest(
             )
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _dijkstra(
     row_start: NDArray[np.int64],
     columns: NDArray[np.int32],
@@ -151,7 +151,7 @@ def _dijkstra(
                 size = _push(heap_length, heap_node, size, through, other)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _push(
     heap_length: NDArray[np.float32],
     heap_node: NDArray[np.int32],
@@ -171,7 +171,7 @@ def _push(
     return size + 1
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _pop(heap_length: NDArray[np.float32], heap_node: NDArray[np.int32], size: int) -> int:
     """Remove the smallest entry of the binary heap and return its new size."""
     size -= 1

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
 from flow.edges.gradient import gradient_edges
@@ -27,6 +26,7 @@ from flow.interpolation.settings import InterpolationSettings
 from flow.interpolation.support import neighbour_support
 from flow.interpolation.table import ESTIMATORS
 from flow.matching.matches import Matches
+from patchbatch.compiled import njit, prange
 from patchbatch.errors import PatchBatchError
 
 # The confidence of a filled pixel falls to a third at this distance from the closest match: ten steps of a
@@ -198,7 +198,7 @@ def _dense(matches: Matches, edges: NDArray[np.float32], settings: Interpolation
     return Cells(matches, models, support, label, distance, edges, flow, confidence)
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _read_out(
     distance: NDArray[np.float32],
     label: NDArray[np.int32],

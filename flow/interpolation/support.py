@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
 from flow.interpolation.estimators.robust import residual_px
+from patchbatch.compiled import njit, prange
 
 # A neighbour this far from the model counts half. About the error of an integer match plus the bend of a
 # surface.
@@ -54,7 +54,7 @@ def neighbour_support(
     return support, bounds
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _support(
     points: NDArray[np.float64],
     vectors: NDArray[np.float64],

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange
 from numpy.typing import NDArray
 
+from patchbatch.compiled import njit, prange
 from patchbatch.descriptors.half_precision import number, shared_array, squared_distance
 
 NOWHERE = -1  # the x of a candidate that is not to be looked at; its cost is infinite
 DEVICE_NUMBERS = 1 << 26  # float32 numbers gathered at a time on other devices: 256 MB
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _costs_on_cpu(descriptors1: Any, descriptors2: Any, points: Any, targets: Any, costs: Any) -> None:
     for seed in prange(points.shape[0]):
         stored = descriptors1[points[seed, 1], points[seed, 0]]
@@ -78,7 +78,7 @@ def gathered_costs(
     return result
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def leave_out_repeats(targets: Any, known: int) -> None:
     """Write `NOWHERE` over candidates that repeat an earlier one of their seed, and over the first `known`.
 
@@ -97,7 +97,7 @@ def leave_out_repeats(targets: Any, known: int) -> None:
                 targets[seed, k, 0] = NOWHERE
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def keep_distinct(targets: Any, costs: Any, separation: int, kept: Any, kept_costs: Any) -> None:
     """Keep for every seed the cheapest candidates that lie apart from each other, cheapest first.
 
@@ -117,7 +117,7 @@ def keep_distinct(targets: Any, costs: Any, separation: int, kept: Any, kept_cos
         )
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def keep_distinct_of_seed(
     targets: Any, costs: Any, count: Any, separation: Any, kept: Any, kept_costs: Any
 ) -> None:

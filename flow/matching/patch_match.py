@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange
 from numpy.typing import NDArray
 
 from flow.matching.exact.search import NearestNeighbours, check_pair
 from flow.matching.search_settings import PatchMatchSettings
+from patchbatch.compiled import njit, prange
 from patchbatch.descriptors.half_precision import number, shared_array
 from patchbatch.errors import PatchBatchError
 
@@ -89,7 +89,7 @@ def start_matches(
     return inside
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+@njit(fastmath={"reassoc", "contract"})
 def _squared_distance_below(descriptor1: Any, descriptor2: Any, limit: Any) -> Any:
     total = np.float32(0)
     for first in range(0, descriptor1.shape[0], EXIT_AFTER):
@@ -101,7 +101,7 @@ def _squared_distance_below(descriptor1: Any, descriptor2: Any, limit: Any) -> A
     return total
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _random_below(state: Any, count: Any) -> Any:
     # splitmix64 (Steele, Lea & Flood, 2014): a number for each count of calls, on every platform the same.
     state[0] += np.uint64(0x9E3779B97F4A7C15)
@@ -112,7 +112,7 @@ def _random_below(state: Any, count: Any) -> Any:
     return np.int64((mixed >> np.uint64(32)) * np.uint64(count) >> np.uint64(32))
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _try_match(query: Any, stored2: Any, x: Any, y: Any, match: Any, cost: Any) -> Any:
     """Take a match that is nearer than what is held; of equal ones the old stays. Return the cost held."""
     found = _squared_distance_below(query, stored2[y, x], cost)
@@ -122,7 +122,7 @@ def _try_match(query: Any, stored2: Any, x: Any, y: Any, match: Any, cost: Any) 
     return cost
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _search_at_random(query: Any, stored2: Any, match: Any, cost: Any, radius: Any, state: Any) -> Any:
     height, width = stored2.shape[:2]
     while radius >= 1:
@@ -136,7 +136,7 @@ def _search_at_random(query: Any, stored2: Any, match: Any, cost: Any, radius: A
     return cost
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _pass(stored1: Any, stored2: Any, matches: Any, costs: Any, radius: Any, state: Any, step: Any) -> None:
     """Visit the pixels row by row, forward for a step of 1 and backward for -1."""
     (height, width), (height2, width2) = costs.shape, stored2.shape[:2]
@@ -156,7 +156,7 @@ def _pass(stored1: Any, stored2: Any, matches: Any, costs: Any, radius: Any, sta
             costs[y, x] = _search_at_random(query, stored2, match, cost, radius, state)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _search_one_way(
     stored1: Any, stored2: Any, matches: Any, costs: Any, passes: Any, radius: Any, seed: Any
 ) -> None:
@@ -172,7 +172,7 @@ def _search_one_way(
         _pass(stored1, stored2, matches, costs, radius, state, step)
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _search_both_ways(stored: Any, matches: Any, costs: Any, passes: Any, radius: Any, seed: Any) -> None:
     for way in prange(2):
         if way == 0:

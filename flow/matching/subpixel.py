@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 
 from flow.matching.costs import NOWHERE, candidate_costs
 from flow.matching.exact.search import check_pair
+from patchbatch.compiled import njit
 from patchbatch.errors import PatchBatchError
 
 CROSS = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)], dtype=np.int32)
@@ -92,7 +92,7 @@ def _check_points(
             )
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def parabola_offsets(costs: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return where the parabolas through costs beside matches have their bottoms.
 

@@ -9,10 +9,10 @@ import math
 
 import cv2
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
 from flow.edges.gradient import as_colour, gaussian
+from patchbatch.compiled import njit, prange
 
 EPSILON_SQUARED = 0.001**2  # rounds the tip of psi
 _ZETA_SQUARED = 0.1**2  # keeps the normalised residuals finite where the image is flat
@@ -74,7 +74,7 @@ def data_term(
     return data
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _warp(
     image: NDArray[np.float32],
     flow: NDArray[np.float32],
@@ -97,7 +97,7 @@ def _warp(
                 warped[y, x, c] = top * (1 - fy) + bottom * fy
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _add_constancy(
     weight: float,
     channels: int,
@@ -178,7 +178,7 @@ def increment_of(
     return increment[1:-1, 1:-1]
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _relax(
     system: NDArray[np.float32],
     across: NDArray[np.float32],

@@ -73,7 +73,7 @@ def _overload_store(place: Any, index: Any, value: Any) -> Any:
     return to_bfloat16 if place.dtype == types.uint16 else as_it_is
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+@njit(fastmath={"reassoc", "contract"})
 def squared_distance(descriptor1: Any, descriptor2: Any) -> Any:
     """Return the squared L2 distance of two rows of shared arrays, float32; for numba code.
 

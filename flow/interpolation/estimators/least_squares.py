@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
 from flow.interpolation.settings import InterpolationSettings
+from patchbatch.compiled import njit, prange
 
 # The affine fit of EpicFlow guards against collinear neighbours: the row of the match itself counts 0.96, and
 # four copies 0.1 px to each side count 0.01. They pull to pure translation, with effect only where nothing
@@ -64,7 +64,7 @@ def locally_weighted_affine(
     return models
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _average_all(
     vectors: NDArray[np.float64],
     index: NDArray[np.int32],
@@ -83,7 +83,7 @@ def _average_all(
                 models[m, component, 2] += weights[m, j] / total * vectors[index[m, j], component]
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def fit_affine_models(
     points: NDArray[np.float64],
     vectors: NDArray[np.float64],
@@ -96,7 +96,7 @@ def fit_affine_models(
         fit_affine(points, vectors, index[m], weights[m], models[m])
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def fit_affine(
     points: NDArray[np.float64],
     vectors: NDArray[np.float64],
@@ -126,7 +126,7 @@ def fit_affine(
     solve_affine(s, sx, sy, sxx + spread, sxy, syy + spread, right, model)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def solve_affine(
     s: float,
     sx: float,

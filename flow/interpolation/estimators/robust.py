@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
 from flow.interpolation.estimators.least_squares import doubled, fit_affine, fit_affine_models
 from flow.interpolation.settings import InterpolationSettings
+from patchbatch.compiled import njit, prange
 
 # The robust fit, set on the three pairs of the EpicFlow reference.
 _CANDIDATES = 16  # models tried per round: the closest neighbours'; more than twice as many gained nothing
@@ -54,7 +54,7 @@ def robust_affine(
     return models
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _choose_and_refit(
     points: NDArray[np.float64],
     vectors: NDArray[np.float64],
@@ -87,7 +87,7 @@ def _choose_and_refit(
                 fit_affine(points, vectors, index[m], reweighted, improved[m])
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _gather(
     points: NDArray[np.float64], vectors: NDArray[np.float64], index: NDArray[np.int32],
     around: NDArray[np.float32],
@@ -104,7 +104,7 @@ def _gather(
     return count
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _move(model: NDArray[np.float64], offset: NDArray[np.float64], moved: NDArray[np.float64]) -> None:
     """Write the same affine field with its origin moved by `offset` (x, y) px."""
     for component in range(2):
@@ -114,7 +114,7 @@ def _move(model: NDArray[np.float64], offset: NDArray[np.float64], moved: NDArra
         )
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def residual_px(
     points: NDArray[np.float64],
     vectors: NDArray[np.float64],
@@ -130,7 +130,7 @@ def residual_px(
 
 
 # Single precision and sums in any order: vector registers hold eight neighbours at a time.
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nnan"})
+@njit(fastmath={"reassoc", "contract", "nnan"})
 def _truncated_cost(
     around: NDArray[np.float32],
     weights: NDArray[np.float32],
@@ -153,7 +153,7 @@ def _truncated_cost(
     return cost
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(fastmath={"contract"})
 def _reweight(
     around: NDArray[np.float32],
     weights: NDArray[np.float32],

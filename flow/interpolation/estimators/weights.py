@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
+
+from patchbatch.compiled import njit, prange
 
 # Keeps the weights of far neighbours from vanishing altogether (EpicFlow program).
 _KERNEL_FLOOR = 1e-8
@@ -40,7 +41,7 @@ def kernel_weights(
     return weights
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _weigh(
     index: NDArray[np.int32],
     distance: NDArray[np.float32],

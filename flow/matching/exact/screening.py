@@ -121,7 +121,7 @@ def _overload_value(code: Any) -> Any:
     return of_bfloat16 if code == types.uint16 else of_float32
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(error_model="numpy")
 def _lower_codes(codes: Any, distance: Any, side: Any, other: Any, slack: Any) -> None:
     """Turn the lowest codes of pixels into the highest ones of pairs that may be nearer than all so far.
 
@@ -143,7 +143,7 @@ def _lower_codes(codes: Any, distance: Any, side: Any, other: Any, slack: Any) -
         codes[i] = _code(limits[i], codes[i])
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _columns_held(span: Any, x: Any, y: Any, width: Any) -> Any:
     """Return first, end and spacing of the runs of columns that a window holds, and a run's first and end."""
     if span.window < 0:
@@ -154,7 +154,7 @@ def _columns_held(span: Any, x: Any, y: Any, width: Any) -> Any:
     return first, end, span.high, top, max(top, bottom)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _take_lowest(row: Any, lowest: Any, columns: Any) -> Any:
     for j in range(row.shape[0]):
         lowest = min(lowest, row[j])
@@ -162,7 +162,7 @@ def _take_lowest(row: Any, lowest: Any, columns: Any) -> Any:
     return lowest
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _lowest_of_rows(tile: Any, side: Any, span: Any, codes1: Any, codes2: Any) -> None:
     for i in range(tile.shape[0]):
         first, end, high, top, bottom = _columns_held(span, side.x[i], side.y[i], tile.shape[1])
@@ -171,7 +171,7 @@ def _lowest_of_rows(tile: Any, side: Any, span: Any, codes1: Any, codes2: Any) -
             codes1[i] = _take_lowest(tile[i, part], codes1[i], codes2[part])
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _passes(row: Any, code: Any, codes: Any) -> Any:
     passed = False
     for j in range(row.shape[0]):
@@ -179,12 +179,12 @@ def _passes(row: Any, code: Any, codes: Any) -> Any:
     return passed
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _improves(distance: Any, slot: Any, held: Any, held_slot: Any) -> Any:
     return distance < held or (distance == held and slot < held_slot)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _measure(
     tile: Any, i: Any, first: Any, last: Any, side1: Any, side2: Any, held1: Any, held2: Any,
     codes1: Any, codes2: Any, stored1: Any, stored2: Any,
@@ -205,7 +205,7 @@ def _measure(
             distance2[j], slot2[j] = distance, own
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _screen_rows(
     tile: Any, side1: Any, side2: Any, held1: Any, held2: Any,
     codes1: Any, codes2: Any, stored1: Any, stored2: Any, span: Any,
@@ -221,7 +221,7 @@ def _screen_rows(
                     )
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def screen_tile(
     tile: Any, side1: Any, side2: Any, best1: Any, held2: Any,
     stored1: Any, stored2: Any, span: Any, slack: Any,
@@ -259,7 +259,7 @@ def screen_tile(
     best1.distance[side1.slot], best1.slot[side1.slot] = held1
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def take_columns(best: Any, slots: Any, held: Any) -> None:
     """Take what `screen_tile` found for the columns with these slots into the `Best` of their image."""
     for j in range(slots.shape[0]):

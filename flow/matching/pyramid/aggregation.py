@@ -14,8 +14,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
+
+from patchbatch.compiled import njit, prange
 
 DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, -1), (1, -1), (-1, 1))
 VACANT = np.float32(1e6)  # stands for an infinite cost, so that differences stay numbers
@@ -94,7 +95,7 @@ def path_starts(rows: int, columns: int, dx: int, dy: int) -> NDArray[np.int32]:
     return np.stack([x[outside], y[outside]], axis=1).astype(np.int32)
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(fastmath=_FAST)
 def _volume_step(costs: Any, before: Any, now: Any, lowest: Any, small: Any, large: Any, total: Any) -> Any:
     """Go on by one pixel; `before` and `now` have a border, so that every label has four beside it."""
     new_lowest = VACANT
@@ -110,7 +111,7 @@ def _volume_step(costs: Any, before: Any, now: Any, lowest: Any, small: Any, lar
     return new_lowest
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _volume_paths(volume: Any, starts: Any, dx: int, dy: int, small: Any, large: Any, total: Any) -> None:
     rows, columns, count_v, count_u = volume.shape
     for path in prange(starts.shape[0]):
@@ -126,7 +127,7 @@ def _volume_paths(volume: Any, starts: Any, dx: int, dy: int, small: Any, large:
             y += dy
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(fastmath=_FAST)
 def _cheapest_way(u: Any, v: Any, vectors: Any, before: Any, small: Any, most: Any) -> Any:
     best = most
     for j in range(before.shape[0]):
@@ -135,7 +136,7 @@ def _cheapest_way(u: Any, v: Any, vectors: Any, before: Any, small: Any, most: A
     return best
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _list_paths(
     vectors: Any, costs: Any, starts: Any, dx: int, dy: int, small: Any, large: Any, total: Any
 ) -> None:
@@ -158,7 +159,7 @@ def _list_paths(
             y += dy
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def lowest_labels(total: Any, separation: int, kept: Any) -> None:
     """Find at each pixel the lowest labels that lie apart from each other, the lowest first.
 

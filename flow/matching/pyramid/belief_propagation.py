@@ -11,14 +11,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
+
+from patchbatch.compiled import njit, prange
 
 LEFT, RIGHT, UP, DOWN = range(4)  # where a message comes from
 _VACANT = np.float32(1e6)  # stands for an infinite cost, so that differences stay numbers
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _price_differences(u: Any, v: Any, weight: Any, limit: Any, right: Any, down: Any) -> None:
     """Price every hypothesis beside every one of the seed to the right, and of the seed below."""
     rows, labels = u.shape[:2]
@@ -30,14 +31,14 @@ def _price_differences(u: Any, v: Any, weight: Any, limit: Any, right: Any, down
                     _price(u[y, k], v[y, k], u[y + 1, j], v[y + 1, j], weight, limit, down[y, k, j])
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _price(u1: Any, v1: Any, u2: Any, v2: Any, weight: Any, limit: Any, price: Any) -> None:
     for x in range(u1.shape[0]):
         du, dv = u1[x] - u2[x], v1[x] - v2[x]
         price[x] = weight * min(np.sqrt(du * du + dv * dv), limit)
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _exchange(beliefs: Any, messages: Any, right: Any, down: Any, sent: Any) -> None:
     """Send messages: `messages` and `sent` are `(4, G, K, W)`, all else as in `_price_differences`.
 
@@ -59,13 +60,13 @@ def _exchange(beliefs: Any, messages: Any, right: Any, down: Any, sent: Any) -> 
             _take_off_lowest(sent[side, y])
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _offer(belief: Any, told: Any, price: Any, lowest: Any) -> None:
     for x in range(belief.shape[0]):
         lowest[x] = min(lowest[x], belief[x] - told[x] + price[x])
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _take_off_lowest(sent: Any) -> None:
     # Only differences matter; without this the sums grow without end. From beyond the border comes nothing.
     lowest = sent[0].copy()
@@ -120,7 +121,7 @@ def agreed_beliefs(
     return np.ascontiguousarray(beliefs.transpose(0, 2, 1))
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def most_believed_first(beliefs: Any, vectors: Any, costs: Any) -> None:
     """Sort hypotheses by belief, all in place; of equal beliefs the earlier hypothesis stays first.
 

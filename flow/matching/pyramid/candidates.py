@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange
 from numpy.typing import NDArray
 
 from flow.matching.costs import candidate_costs, keep_distinct, keep_distinct_of_seed, leave_out_repeats
+from patchbatch.compiled import njit, prange
 from patchbatch.descriptors.half_precision import number, squared_distance
 
 SEEDS_OF_TASK = 256  # they share the scratch arrays of one thread
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def choose_on_cpu(
     descriptors1: Any, descriptors2: Any, points: Any, vectors: Any, around: Any,
     held: Any, held_costs: Any, separation: int, kept: Any, kept_costs: Any,
@@ -51,7 +51,7 @@ def choose_on_cpu(
             keep_distinct_of_seed(tried, costs, count, separation, kept[seed], kept_costs[seed])
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _among(place: Any, places: Any, count: Any) -> Any:
     found = False
     for k in range(count):  # without a way out: the loop uses vector registers
@@ -98,7 +98,7 @@ def choose_among(
     keep_distinct(tried, costs, separation, kept, kept_costs)
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def vectors_nearby(vectors: Any, stride: int, offsets: Any, offered: Any) -> None:
     """Write what seeds offer each other, and vectors near their own.
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange
 from numpy.typing import NDArray
 
 from flow.matching.exact.search import squared_distances
 from flow.matching.pyramid.levels import Hypotheses, Level
+from patchbatch.compiled import njit, prange
 
 RUN = 64  # distances whose least one is kept beside them
 SIGN = np.int32(0x7FFFFFFF)  # all bits but the sign
@@ -93,7 +93,7 @@ def _lowest_on_cpu(
     return targets, costs.view(np.float32)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _least(bits: Any) -> Any:
     least = INFINITE
     for j in range(bits.shape[0]):
@@ -101,7 +101,7 @@ def _least(bits: Any) -> Any:
     return least
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _pick_lowest(distance: Any, width: Any, separation: Any, targets: Any, costs: Any) -> None:
     """Do the work of `lowest_distinct` on bits of float32, which order as the numbers do.
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange
 from numpy.typing import NDArray
 
 from flow.matching.exact.search import squared_distances
+from patchbatch.compiled import njit, prange
 
 MEDIAN = 32  # the median lowest cost in the numbers of the volume; 255 / 32 medians and more are one cost
 SAMPLES = 512  # pixels that the median is taken of
@@ -61,7 +61,7 @@ def cost_volume(
     return volume
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _cut_window(band: Any, reach: int, first: int, window: Any) -> None:
     """Copy from the costs of a row, `(W, R, W2)`, those of the columns around each pixel."""
     columns, rows, columns2 = band.shape

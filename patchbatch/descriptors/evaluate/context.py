@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numba import njit, prange
 from numpy.typing import NDArray
 from torch import Tensor
 
+from patchbatch.compiled import njit, prange
 from patchbatch.descriptors.evaluate.shift_and_stitch import COMPILED, to_unit_length
 from patchbatch.descriptors.half_precision import number, shared_array, store
 from patchbatch.descriptors.network.scale_join import ScaleJoin
@@ -165,7 +165,7 @@ def plain_enlarge(
     target.copy_(target.float() + enlarged if add else enlarged)
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _enlarge(
     level: Any, above: Any, below: Any, down: Any, left: Any, right: Any, across: Any, weight: Any,
     block: Any, first: int, end: int, add: bool,
@@ -180,13 +180,13 @@ def _enlarge(
             _put(between[left[x]], between[right[x]], across[x], block[y, x, first:end], add)
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(fastmath={"contract"})
 def _mix(one: Any, other: Any, share_one: Any, share_other: Any, mixed: Any) -> None:
     for c in range(mixed.shape[0]):
         mixed[c] = number(one[c]) * share_one + number(other[c]) * share_other
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(fastmath={"contract"})
 def _put(one: Any, other: Any, share: Any, place: Any, add: bool) -> None:
     if add:
         for c in range(place.shape[0]):

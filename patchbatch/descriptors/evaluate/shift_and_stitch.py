@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numba import njit, prange
 from torch import Tensor
 
+from patchbatch.compiled import njit, prange
 from patchbatch.descriptors.half_precision import number, shared_array, store
 
 COMPILED = (torch.float32, torch.bfloat16)
@@ -148,7 +148,7 @@ def _across(maps: Tensor) -> int:
     return math.isqrt(len(maps))
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _pool_to_fragments(before: Any, maps: Any, across: int, slope: Any, fragments: Any) -> None:
     """Run the rows of all maps."""
     count, rows, width, channels = maps.shape
@@ -164,14 +164,14 @@ def _pool_to_fragments(before: Any, maps: Any, across: int, slope: Any, fragment
             _higher_neighbours(best[right * channels :], slope, fragments[child, skipped + y // 2])
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _higher(above: Any, below: Any, best: Any) -> None:
     for i in range(best.shape[0]):
         one, other = number(above[i]), number(below[i])
         best[i] = one if one > other else other
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _higher_neighbours(best: Any, slope: Any, row: Any) -> None:
     """Pool every second place of a row `(w, C)` with its right neighbour, and activate."""
     channels = row.shape[1]
@@ -184,7 +184,7 @@ def _higher_neighbours(best: Any, slope: Any, row: Any) -> None:
             store(place, c, high if high > 0 else slope * high)
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _take_centres(maps: Any, across: int, column: int, row: int, slope: Any, ring: Any, first: int) -> None:
     for y in prange(maps.shape[1] * across):
         target = ring[(row + y) % ring.shape[0]]
@@ -196,7 +196,7 @@ def _take_centres(maps: Any, across: int, column: int, row: int, slope: Any, rin
                 store(place, c, value if value > 0 else slope * value)
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _finish(
     trunk: Any, sides: Any, across: int, slope: Any, unit_length: bool, out: Any, top: int, left: int
 ) -> None:
@@ -209,14 +209,14 @@ def _finish(
             _put(described, scale, out[top + y, left + x])
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _activate_and_add(values: Any, slope: Any, more: Any, total: Any) -> None:
     for d in range(total.shape[0]):
         value = number(values[d])
         total[d] = (value if value > 0 else slope * value) + number(more[d])
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _to_unit_length(values: Any, out: Any) -> None:
     for y in prange(out.shape[0]):
         wide = np.empty(values.shape[2], np.float32)
@@ -227,13 +227,13 @@ def _to_unit_length(values: Any, out: Any) -> None:
             _put(wide, _to_unit(wide), out[y, x])
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _put(values: Any, scale: Any, place: Any) -> None:
     for d in range(values.shape[0]):
         store(place, d, values[d] * scale)
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+@njit(fastmath={"reassoc", "contract"})
 def _to_unit(values: Any) -> Any:
     """Return the factor that makes a vector one of unit length."""
     square = np.float32(0)

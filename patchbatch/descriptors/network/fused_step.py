@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange
 from torch import Tensor
 
+from patchbatch.compiled import njit, prange
 from patchbatch.descriptors.half_precision import number, shared_array, store
 from patchbatch.descriptors.network.normalization import FineGrainedBatchNorm, shares_statistics
 from patchbatch.descriptors.network.pooling import Maps, PlaceNorm, normalize_and_pool
@@ -109,7 +109,7 @@ class _Fused(torch.autograd.Function):
         return maps, of_weight, of_bias, None, None, None
 
 
-@njit(cache=True, nogil=True, parallel=True, fastmath={"contract"})
+@njit(parallel=True, fastmath={"contract"})
 def _statistics(rows: Any, eps: float, mean: Any, std: Any) -> None:
     """Mean and deviation of each column; sums are taken about the first row, so that few digits are lost."""
     count, columns = rows.shape
@@ -132,7 +132,7 @@ def _statistics(rows: Any, eps: float, mean: Any, std: Any) -> None:
             std[first + i] = np.sqrt(variance + np.float32(eps))
 
 
-@njit(cache=True, nogil=True, parallel=True, fastmath={"contract"})
+@njit(parallel=True, fastmath={"contract"})
 def _gradient_sums(
     rows: Any, upstream: Any, gain: Any, offset: Any, mean: Any, slope: Any, channels: int, sums: Any
 ) -> None:
@@ -151,7 +151,7 @@ def _gradient_sums(
                 _add_up(arriving[1], rows[n, lower], mean[lower], sums[0, lower], sums[1, lower])
 
 
-@njit(cache=True, nogil=True, parallel=True, fastmath={"contract"})
+@njit(parallel=True, fastmath={"contract"})
 def _gradients(
     rows: Any, upstream: Any, gain: Any, offset: Any, slope: Any, channels: int, constant: Any, along: Any,
     downstream: Any,
@@ -176,13 +176,13 @@ def _gradients(
 # The loops below are apart, and free of branches, so that the compiler can use vector registers.
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(fastmath={"contract"})
 def _normalize(values: Any, gain: Any, offset: Any, out: Any) -> None:
     for i in range(out.shape[0]):
         out[i] = number(values[i]) * gain[i] + offset[i]
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(fastmath={"contract"})
 def _arrive(normalized: Any, given: Any, slope: Any, channels: int, arriving: Any) -> None:
     """Send each pooled value's gradient to the place that had the maximum, the first of equals."""
     for x in range(given.shape[0] // channels):
@@ -197,7 +197,7 @@ def _arrive(normalized: Any, given: Any, slope: Any, channels: int, arriving: An
         _arrive_left(a, b, c, d, gradient, slope, upper[left:], lower[left:])
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(fastmath={"contract"})
 def _arrive_left(a: Any, b: Any, c: Any, d: Any, gradient: Any, slope: Any, upper: Any, lower: Any) -> None:
     zero = np.float32(0)
     for k in range(a.shape[0]):
@@ -210,7 +210,7 @@ def _arrive_left(a: Any, b: Any, c: Any, d: Any, gradient: Any, slope: Any, uppe
         lower[k] = g if third else zero
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(fastmath={"contract"})
 def _arrive_right(a: Any, b: Any, c: Any, d: Any, gradient: Any, slope: Any, upper: Any, lower: Any) -> None:
     zero = np.float32(0)
     for k in range(a.shape[0]):
@@ -223,14 +223,14 @@ def _arrive_right(a: Any, b: Any, c: Any, d: Any, gradient: Any, slope: Any, upp
         lower[k] = g if fourth else zero
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(fastmath={"contract"})
 def _add_up(arriving: Any, values: Any, mean: Any, total: Any, with_value: Any) -> None:
     for i in range(arriving.shape[0]):
         total[i] += arriving[i]
         with_value[i] += arriving[i] * (number(values[i]) - mean[i])
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(fastmath={"contract"})
 def _combine(arriving: Any, values: Any, gain: Any, constant: Any, along: Any, out: Any) -> None:
     for i in range(arriving.shape[0]):
         store(out, i, arriving[i] * gain[i] + constant[i] + number(values[i]) * along[i])

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numba import njit, prange
 from torch import Tensor
 
+from patchbatch.compiled import njit, prange
 from patchbatch.descriptors.half_precision import number, shared_array, store
 
 # Patches that take turns on a row of gains and offsets while these are in the first-level cache.
@@ -105,7 +105,7 @@ def plain_normalize_and_pool(maps: Maps, norm: PlaceNorm, dtype: torch.dtype) ->
     return F.leaky_relu(pooled, norm.slope).to(dtype, memory_format=torch.channels_last)
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _normalize_and_pool(
     values: Any, starts: Any, row: int, gain: Any, offset: Any, slope: Any, pooled: Any
 ) -> None:
@@ -122,7 +122,7 @@ def _normalize_and_pool(
                 _pool_row(best, slope, pooled[patch, y])
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(fastmath={"contract"})
 def _higher_row(
     values: Any, start: int, row: int, upper: int, lower: int, gain: Any, offset: Any, best: Any
 ) -> None:
@@ -137,7 +137,7 @@ def _higher_row(
         best[i] = one if one > other else other
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(fastmath={"contract"})
 def _pool_row(best: Any, slope: Any, pooled: Any) -> None:
     """Keep the higher of each two columns and activate it: `(S * C,)` -> `(pooled, C)`."""
     channels = pooled.shape[1]

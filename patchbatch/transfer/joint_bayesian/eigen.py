@@ -17,9 +17,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
+from patchbatch.compiled import njit, prange
 from patchbatch.errors import PatchBatchError
 from patchbatch.transfer.checks import Floats, Integers
 
@@ -28,7 +28,7 @@ NO_GAMMA = 1e-12
 BLOCK_ROWS = 512
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+@njit(fastmath={"reassoc", "contract"})
 def _pair_score(first: Any, second: Any, square: Any, product: Any) -> Any:
     # Leave to reorder the sum lets the compiler use vector registers; the order is the same in every
     # thread, so the score does not depend on their number.
@@ -39,7 +39,7 @@ def _pair_score(first: Any, second: Any, square: Any, product: Any) -> Any:
     return total
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(parallel=True)
 def _pair_scores(y1: Any, y2: Any, pairs: Any, square: Any, product: Any, constant: Any, out: Any) -> None:
     for pair in prange(len(out)):
         out[pair] = _pair_score(y1[pairs[pair, 0]], y2[pairs[pair, 1]], square, product) + constant

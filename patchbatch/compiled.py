@@ -5,16 +5,24 @@ before there is none, and nothing that happens to the files of the cache stops a
 read is compiled again, what cannot be written is compiled at every start, and one line of the log says so.
 What was compiled from other code is never taken, that of the functions called and their constants
 included, which numba by itself does not look at.
+
+A loop over `prange` is compiled as a loop over a part of it, and the parts are shared among the threads of
+`patchbatch.threads`. Numba's own way to do that takes twice as long to compile, and its threads spin while
+they wait.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import inspect
 import logging
 import os
 import stat
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterator
+from functools import update_wrapper
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -23,30 +31,118 @@ import numba
 from numba import prange
 from numba.core.caching import FunctionCache
 
+from patchbatch.threads import pool, thread_count
+
 __all__ = ["njit", "prange"]
 
 log = logging.getLogger(__name__)
 _AT_EVERY_START = "they are compiled at every start, which takes up to a minute"
 _config: Any = numba.config
+_ANNOTATIONS = annotations.compiler_flag
 _said: set[str] = set()
 
 
-def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+def njit(*, parallel: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return a decorator that compiles a function, without Python's lock, when it is first called.
 
     Parameters
     ----------
+    parallel
+        Whether the function ends in a loop over `prange`, which is shared among threads. What it assigns
+        before is computed for every part; the loop writes into arrays, and returns nothing.
     options
-        Of `numba.njit`: parallel, fastmath, error_model.
+        Of `numba.njit`: fastmath, error_model.
     """
 
-    def compiled(function: Callable[..., Any]) -> Any:
-        dispatcher = numba.njit(nogil=True, **options)(function)
-        if hasattr(dispatcher, "_cache"):  # not where numba is switched off, as to debug
-            dispatcher._cache = _cache_of(function) or dispatcher._cache
-        return dispatcher
+    def compiled(function: Any) -> Any:
+        if parallel and not _config.DISABLE_JIT:
+            return InParts(function, options)
+        return _compiled(function, options)
 
     return compiled
+
+
+def _compiled(function: Any, options: dict[str, Any]) -> Any:
+    dispatcher = numba.njit(nogil=True, **options)(function)
+    if hasattr(dispatcher, "_cache"):  # not where numba is switched off, as to debug
+        dispatcher._cache = _cache_of(function) or dispatcher._cache
+    return dispatcher
+
+
+class InParts:
+    """A function that ends in a loop over `prange`, the parts of which run in several threads.
+
+    Raises
+    ------
+    TypeError
+        When it is made, if it is of another form.
+    """
+
+    _PER_THREAD = 4  # parts, so that a thread whose parts are quick takes more of them
+
+    def __init__(self, function: FunctionType, options: dict[str, Any]) -> None:
+        update_wrapper(self, function)
+        counted, part = _taken_apart(function)
+        self._count, self._part = counted, _compiled(part, options)
+
+    def __call__(self, *arguments: Any) -> None:
+        """Run the whole loop."""
+        count = self._count(*arguments)
+        workers = min(thread_count(), count)
+        if workers <= 1:
+            self._part(*arguments, 0, count)
+            return
+        size = -(-count // (workers * self._PER_THREAD))
+        starts = iter(range(0, count, size))
+
+        def work() -> None:
+            for first in starts:
+                self._part(*arguments, first, min(first + size, count))
+
+        others = [pool().submit(work) for _ in range(workers - 1)]
+        try:
+            work()
+        finally:
+            for other in others:
+                other.result()
+
+
+def _taken_apart(function: FunctionType) -> tuple[Any, Any]:
+    """Return a function that counts the turns of a loop, and one that takes some, `first_` to `last_`."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    ast.increment_lineno(tree, function.__code__.co_firstlineno - 1)
+    whole: Any = tree.body[0]
+    *before, loop = whole.body
+    turns = getattr(loop, "iter", None)
+    if not (isinstance(turns, ast.Call) and isinstance(turns.func, ast.Name) and turns.func.id == "prange"):
+        raise TypeError(f"{function.__qualname__} does not end in a loop over prange")
+    shared = _assigned(before) & _assigned(loop.body)
+    if shared or any(isinstance(node, ast.Return) for node in ast.walk(whole)):
+        raise TypeError(f"the turns of the loop of {function.__qualname__} share {shared or 'a return'}")
+    whole.decorator_list, whole.returns = [], None
+    counting = ast.copy_location(ast.Return(turns.args[0]), loop)
+    counted = _made(function, whole, [*before, counting])
+    ends: list[ast.expr] = [ast.Name(name, ast.Load()) for name in ("first_", "last_")]
+    loop.iter = ast.copy_location(ast.Call(ast.Name("range", ast.Load()), ends, []), turns)
+    whole.args.args += [ast.arg("first_"), ast.arg("last_")]
+    return counted, _made(function, whole, [*before, loop])
+
+
+def _assigned(statements: list[ast.stmt]) -> set[str]:
+    nodes = (node for statement in statements for node in ast.walk(statement))
+    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+
+
+def _made(function: FunctionType, whole: ast.FunctionDef, body: list[ast.stmt]) -> FunctionType:
+    """Return a function with another body, from the same place in the same file."""
+    made = ast.copy_location(ast.FunctionDef(whole.name, whole.args, body, []), whole)
+    setattr(made, "type_params", [])  # noqa: B010 - asked for from Python 3.12 on
+    module = ast.fix_missing_locations(ast.Module([made], []))
+    code = compile(module, function.__code__.co_filename, "exec", _ANNOTATIONS, dont_inherit=True)
+    (body_code,) = (one for one in code.co_consts if isinstance(one, CodeType))
+    result = FunctionType(body_code, function.__globals__, function.__name__, function.__defaults__)
+    result.__qualname__, result.__module__ = function.__qualname__, function.__module__
+    return result
 
 
 class _Cache(FunctionCache):

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numba
 import torch
 
 from benchmarks.environment import describe_environment
@@ -24,6 +23,7 @@ from flow.cost import Meter
 from patchbatch.devices import resolve_device
 from patchbatch.models import load_descriptor
 from patchbatch.tables import Entry
+from patchbatch.threads import set_threads
 
 STATUS = Path("/proc/self/status")
 # Sides of the square matrices whose product is the machine's limit.
@@ -79,7 +79,7 @@ def run(settings: SpeedSettings) -> dict[str, Any]:
     """
     device = resolve_device(settings.device)
     # Compiled loops and matrix products on the same number of cores.
-    numba.set_num_threads(min(torch.get_num_threads(), numba.get_num_threads()))
+    set_threads(torch.get_num_threads())
     precise = torch.float16 if device.type == "cuda" else torch.bfloat16
     limits = {dtype: Limit(dtype, device) for dtype in (torch.float32, precise)}
     rows: list[dict[str, Any]] = []

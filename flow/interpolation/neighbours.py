@@ -6,13 +6,13 @@ edges join matches with touching cells (Revaud et al., EpicFlow, CVPR 2015, sect
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from patchbatch.compiled import njit, prange
 from patchbatch.errors import PatchBatchError
+from patchbatch.threads import thread_count
 
 
 def cell_graph(distance: NDArray[np.float32], label: NDArray[np.int32], count: int) -> sparse.csr_array:
@@ -89,7 +89,7 @@ def nearest_on_graph(graph: sparse.csr_array, n: int) -> tuple[NDArray[np.int32]
             graph.indptr.astype(np.int64),
             graph.indices.astype(np.int32),
             graph.data.astype(np.float32),
-            numba.get_num_threads(),
+            thread_count(),
             index,
             distance,
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -12,9 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-import numba
 import numpy as np
-import torch
 
 from flow.completion.train.making import VARIANTS, pair_sample, scene_sample
 from flow.completion.train.plan import SOURCES, Plan
@@ -22,6 +19,7 @@ from flow.completion.train.samples import write_sample
 from patchbatch.data.datasets.trees import FlowPair
 from patchbatch.data.files import atomic_path
 from patchbatch.errors import PatchBatchError
+from patchbatch.threads import set_threads, thread_count
 
 log = logging.getLogger(__name__)
 
@@ -113,18 +111,13 @@ def _results(maker: _Maker, tasks: list[Task], jobs: int) -> Iterator[None]:
     if jobs == 1:
         yield from map(maker, tasks)
         return
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    # Not forked: a forked child inherits the locks of torch's and numba's threads and can wait for ever.
+    threads = max(1, thread_count() // jobs)
+    # Not forked: a forked child inherits the locks of torch's threads and can wait for ever.
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(jobs, context, _use_threads, (threads,)) as pool:
+        with ProcessPoolExecutor(jobs, context, set_threads, (threads,)) as pool:
             yield from pool.map(maker, tasks)
     except BrokenProcessPool as error:
         raise PatchBatchError(
             "a process that makes samples was ended; is memory short? use fewer --jobs"
         ) from error
-
-
-def _use_threads(count: int) -> None:
-    torch.set_num_threads(count)
-    numba.set_num_threads(min(count, numba.get_num_threads()))

@@ -2,7 +2,6 @@
 
 import heapq
 
-import numba
 import numpy as np
 import pytest
 from scipy import sparse
@@ -11,6 +10,7 @@ from scipy.sparse.csgraph import dijkstra
 from flow.interpolation.geodesic import distance_transform
 from flow.interpolation.neighbours import cell_graph, nearest_on_graph
 from patchbatch.errors import PatchBatchError
+from patchbatch.threads import loops_in
 
 
 def marched(cost, seeds):
@@ -145,14 +145,10 @@ def test_unreachable_neighbours_are_missing():
 
 def test_same_neighbours_for_any_number_of_threads():
     graph = random_graph(60, 1)
-    before = numba.get_num_threads()
-    try:
-        results = []
-        for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
-            numba.set_num_threads(threads)
+    results = []
+    for threads in (1, 3):
+        with loops_in(threads):
             results.append(nearest_on_graph(graph, 20))
-    finally:
-        numba.set_num_threads(before)
     np.testing.assert_array_equal(results[0][0], results[1][0])
     np.testing.assert_array_equal(results[0][1], results[1][1])
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numba
 import numpy as np
 import pytest
 
@@ -12,6 +11,7 @@ from flow.interpolation.settings import ROBUST_PRESETS, InterpolationSettings
 from flow.interpolation.stage import interpolate, motion_borders
 from flow.matching.matches import Matches
 from patchbatch.errors import PatchBatchError
+from patchbatch.threads import loops_in
 
 PRESETS = dict(ORIGINAL) | {f"robust {name}": preset for name, preset in ROBUST_PRESETS.items()}
 UNPRUNED = InterpolationSettings(prefilter_neighbours=0, saliency=0)
@@ -177,14 +177,10 @@ def test_smallest_images(shape):
 def test_same_bytes_for_any_number_of_threads():
     generator = np.random.default_rng(4)
     matches = matches_of(generator.random((300, 2)) * 48, generator.normal(size=(300, 2)) * 4)
-    before = numba.get_num_threads()
-    try:
-        results = []
-        for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
-            numba.set_num_threads(threads)
+    results = []
+    for threads in (1, 3):
+        with loops_in(threads):
             results.append(interpolate(matches, texture(), None, PRESETS["robust kitti"]))
-    finally:
-        numba.set_num_threads(before)
     for one, two in zip(*results, strict=True):
         np.testing.assert_array_equal(one, two)
 

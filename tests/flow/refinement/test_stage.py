@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import cv2
-import numba
 import numpy as np
 import pytest
 
@@ -11,6 +10,7 @@ from flow.refinement.settings import PRESETS, RefinementSettings
 from flow.refinement.stage import refine
 from flow.refinement.table import REFINEMENTS
 from patchbatch.errors import PatchBatchError
+from patchbatch.threads import loops_in
 
 
 def wave(x, y):
@@ -184,14 +184,10 @@ def test_smallest_images(shape, channels):
 
 def test_same_bytes_for_any_number_of_threads():
     image1, image2 = pair(0.7, 0.1)
-    before = numba.get_num_threads()
-    try:
-        results = []
-        for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
-            numba.set_num_threads(threads)
+    results = []
+    for threads in (1, 3):
+        with loops_in(threads):
             results.append(refine(constant(0, 0), image1, image2))
-    finally:
-        numba.set_num_threads(before)
     np.testing.assert_array_equal(*results)
 
 

@@ -2,7 +2,6 @@
 
 import tracemalloc
 
-import numba
 import numpy as np
 import pytest
 import torch
@@ -10,6 +9,7 @@ from made_classes import density_ratio, random_covariance
 from scipy.stats import multivariate_normal
 
 from patchbatch.errors import PatchBatchError
+from patchbatch.threads import loops_in
 from patchbatch.transfer.joint_bayesian.model import JointBayesian
 
 
@@ -154,13 +154,10 @@ def test_pair_scores_do_not_depend_on_threads():
     rng = np.random.default_rng(8)
     model, _, _, _ = random_model(rng, 16)
     y = model.project(rng.normal(size=(999, 16)))
-    before = numba.get_num_threads()
-    try:
-        numba.set_num_threads(1)
+    with loops_in(1):
         one = model.score_projected(y, y[::-1])
-    finally:
-        numba.set_num_threads(before)
-    np.testing.assert_array_equal(model.score_projected(y, y[::-1]), one)
+    with loops_in(3):
+        np.testing.assert_array_equal(model.score_projected(y, y[::-1]), one)
 
 
 def test_enrolment_is_the_ratio_of_gaussian_densities():

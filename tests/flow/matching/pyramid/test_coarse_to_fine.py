@@ -3,7 +3,6 @@
 import itertools
 from dataclasses import replace
 
-import numba
 import numpy as np
 import pytest
 import torch
@@ -17,6 +16,7 @@ from flow.matching.seeds import seed_grid
 from flow.matching.settings import MatchingSettings
 from flow.matching.stage import match
 from patchbatch.errors import PatchBatchError
+from patchbatch.threads import loops_in
 
 
 def moved_pair(height, width, shift, levels):
@@ -146,14 +146,10 @@ def test_two_layers_keep_their_own_motion():
 
 def test_same_seed_same_answer_for_any_number_of_threads():
     first, second = moved_pair(40, 60, (3, 2), 2)
-    before = numba.get_num_threads()
     answers = []
-    try:
-        for threads in (1, min(2, before)):
-            numba.set_num_threads(threads)
+    for threads in (1, 3):
+        with loops_in(threads):
             answers.append(match_pyramids(first, second).forward)
-    finally:
-        numba.set_num_threads(before)
     np.testing.assert_array_equal(answers[0].vectors, answers[1].vectors)
     np.testing.assert_array_equal(answers[0].second_cost, answers[1].second_cost)
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from itertools import product
 
-import numba
 import numpy as np
 import pytest
 import torch
@@ -23,6 +22,7 @@ from flow.matching.search_settings import SemiGlobalSettings
 from flow.matching.settings import MatchingSettings
 from flow.matching.stage import match
 from patchbatch.errors import PatchBatchError
+from patchbatch.threads import loops_in
 
 
 def path_costs(costs, price, dx, dy):
@@ -173,14 +173,10 @@ def test_smoothing_mends_what_noise_breaks():
 
 def test_threads_do_not_change_the_answer():
     pair = made_pair((5, 3))
-    before = numba.get_num_threads()
-    try:
-        answers = []
-        for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
-            numba.set_num_threads(threads)
+    answers = []
+    for threads in (1, 3):
+        with loops_in(threads):
             answers.append(match_semiglobal(*pair).forward)
-    finally:
-        numba.set_num_threads(before)
     np.testing.assert_array_equal(answers[0].vectors, answers[1].vectors)
     np.testing.assert_array_equal(answers[0].cost, answers[1].cost)
 

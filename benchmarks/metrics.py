@@ -184,7 +184,7 @@ def tallies_of(benchmark: str, truth: Truth, flow: Field, region: Mask) -> dict[
 
 
 def counted_pixels(truth: Truth, *, keep_invalid: bool = False) -> Mask:
-    """Return the pixels that count, `(H, W)` bool: truth is known, and Sintel's `invalid` mask does not speak.
+    """Return the pixels that count, `(H, W)` bool: truth is known, and Sintel does not call it `invalid`.
 
     With `keep_invalid` the pixels of that mask count too.
     """

@@ -29,7 +29,7 @@ def format_table(dataset: str, rows: Sequence[dict[str, Any]]) -> str:
 
 
 def table_cells(dataset: str, rows: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Return the table of `format_table` cell by cell, its header first; the first `LABELS` cells are words."""
+    """Return the table cell by cell, its header first; the first `LABELS` cells of a line are words."""
     wanted = (*_COMMON, *DATASETS[dataset].figures)
     names = [name for name in wanted if any(name in row["metrics"] for row in rows)]
     header = [*_LABELS, "pairs", "density", *names, "seconds"]

@@ -1,1 +1,1 @@
-"""The page of a flow benchmark: curves, and a viewer of every pair, opened from a folder without a network."""
+"""The page of a flow benchmark: curves, and a viewer of every pair, opened without a network."""

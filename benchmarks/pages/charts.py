@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 WIDTH, HEIGHT = 420, 260
 LEFT, RIGHT, TOP, BOTTOM = 40, 12, 12, 24
 BAR_ROW = 40
+OTHER = 5
 
 Scale = Callable[[float], float]
 Ticks = list[tuple[float, str]]
@@ -50,8 +51,8 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Chart:
-    """A drawing with its axes, and the same as a table.
+class Words:
+    """What is said about a chart.
 
     Attributes
     ----------
@@ -59,6 +60,23 @@ class Chart:
         Its id, its heading, and one line on what is averaged and how.
     x_label, y_label
         What the axes show, with units.
+    """
+
+    key: str
+    title: str
+    note: str
+    x_label: str = ""
+    y_label: str = ""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawing with its axes, and the same as a table.
+
+    Attributes
+    ----------
+    words
+        What is said about it.
     header, rows
         The numbers as a table of words.
     x_ticks, y_ticks
@@ -66,14 +84,10 @@ class Chart:
     lines, bars, backs
         What is drawn; `backs` are faint columns behind it: (x, width, height).
     colours
-        What the parts of bars are, in the order of their colours.
+        Number and meaning of the colours of parts of bars.
     """
 
-    key: str
-    title: str
-    note: str
-    x_label: str
-    y_label: str
+    words: Words
     header: list[str]
     rows: list[list[str]]
     x_ticks: Ticks = field(default_factory=list)
@@ -81,7 +95,7 @@ class Chart:
     lines: list[Line] = field(default_factory=list)
     bars: list[Bar] = field(default_factory=list)
     backs: list[tuple[float, float, float]] = field(default_factory=list)
-    colours: list[str] = field(default_factory=list)
+    colours: list[tuple[int, str]] = field(default_factory=list)
     height: float = HEIGHT
 
 
@@ -91,13 +105,13 @@ def linear(low: float, high: float, start: float, end: float) -> Scale:
 
 
 def logarithmic(low: float, high: float, start: float, end: float) -> Scale:
-    """Return the scale that takes [low, high], above 0, to [start, end]; what is lower than `low` as `low`."""
+    """Return the scale that takes [low, high], above 0, to [start, end]; what is below `low` as `low`."""
     across = linear(math.log(low), math.log(high), start, end)
     return lambda value: across(math.log(max(value, low)))
 
 
 def curve_chart(
-    words: Mapping[str, str],
+    words: Words,
     places: Sequence[float],
     curves: Sequence[tuple[int, str, Sequence[float], bool]],
     x_scale: Scale,
@@ -108,7 +122,7 @@ def curve_chart(
     Parameters
     ----------
     words
-        `key`, `title`, `note`, `x_label` and `y_label` of the chart.
+        Of the chart.
     places
         `(K,)`, where the curves are known.
     curves
@@ -134,8 +148,8 @@ def curve_chart(
         for i, place in enumerate(places)
     ]
     return Chart(
-        **words,
-        header=[words["x_label"], *(label for _, label, _, _ in curves)],
+        words,
+        header=[words.x_label, *(label for _, label, _, _ in curves)],
         rows=rows,
         x_ticks=[(x_scale(place), text) for place, text in x_ticks],
         y_ticks=[(y_scale(value), f"{value:g}") for value in (0, top / 4, top / 2, 3 * top / 4, top)],
@@ -144,23 +158,26 @@ def curve_chart(
 
 
 def step_chart(
-    words: Mapping[str, str],
+    words: Words,
     names: Sequence[str],
     curves: Sequence[tuple[int, str, Sequence[float | None]]],
     shares: Sequence[float],
+    starts: Sequence[float] = (),
 ) -> Chart:
     """Draw the mean error of each step on a logarithmic scale, and behind it how many pixels a step has.
 
     Parameters
     ----------
     words
-        As for `curve_chart`.
+        Of the chart.
     names
         `(K,)`, of the steps.
     curves
         (number of the method, label, `(K,)` errors in px, None for a step without pixels).
     shares
         `(K,)`, of all pixels in [0, 1].
+    starts
+        `(K,)`, where the steps begin, to be written between them in place of their names.
     """
     slot = (WIDTH - LEFT - RIGHT) / len(names)
     middles = [LEFT + slot * (i + 0.5) for i in range(len(names))]
@@ -181,10 +198,12 @@ def step_chart(
     ]
     floor = HEIGHT - BOTTOM
     return Chart(
-        **words,
-        header=[words["x_label"], "% of pixels", *(label for _, label, _ in curves)],
+        words,
+        header=[words.x_label, "% of pixels", *(label for _, label, _ in curves)],
         rows=rows,
-        x_ticks=list(zip(middles, names, strict=True)),
+        x_ticks=[(x - slot / 2, f"{start:g}") for x, start in zip(middles, starts, strict=True)]
+        if starts
+        else list(zip(middles, names, strict=True)),
         y_ticks=[(y_scale(value), f"{value:g}") for value in _log_ticks(low, high)],
         lines=lines,
         backs=[
@@ -194,41 +213,51 @@ def step_chart(
     )
 
 
-def bar_chart(
-    words: Mapping[str, str], rows: Sequence[tuple[int, str, Mapping[str, float | None]]]
-) -> Chart:
+def bar_chart(words: Words, rows: Sequence[tuple[int, str, Mapping[str, float | None]]]) -> Chart:
     """Draw seconds as rows of parts.
 
     Parameters
     ----------
     words
-        As for `curve_chart`.
+        Of the chart.
     rows
         (number of the method, label, seconds by part with their `"total"`); what the total has over its parts
         is drawn as "other".
     """
     parts = list(dict.fromkeys(name for _, _, seconds in rows for name in seconds if name != "total"))
-    colours = [*parts, "other"] if parts else []
+    colour = {name: number % OTHER for number, name in enumerate(parts)} | {"other": OTHER}
     longest = max((seconds["total"] or 0.0 for _, _, seconds in rows), default=0.0) or 1.0
     x_scale = linear(0, longest, 0, WIDTH - 64)
-    bars, lines = [], []
+    bars = []
     for place, (series, label, seconds) in enumerate(rows):
-        total = seconds["total"]
-        known = {name: seconds.get(name) or 0.0 for name in parts}
-        if total is not None:
-            known["other"] = max(0.0, total - sum(known.values()))
-        at, drawn = 0.0, []
-        for colour, (name, value) in enumerate(known.items()):
-            if value > 0:
-                drawn.append((at, x_scale(value), colour, f"{label}, {name}: {value:.3g} s"))
-                at += x_scale(value)
-        value = "not measured" if total is None else f"{total:.3g} s"
-        bars.append(Bar(series, label, value, place * BAR_ROW, at, drawn))
-        lines.append([label, *(_text(seconds.get(name)) for name in (*parts, "total"))])
+        drawn, at = [], 0.0
+        for name, value in _with_other(seconds).items():
+            drawn.append((at, x_scale(value), colour[name], f"{label}, {name}: {value:.3g} s"))
+            at += x_scale(value)
+        bars.append(Bar(series, label, _seconds_text(seconds["total"]), place * BAR_ROW, at, drawn))
     return Chart(
-        **words, header=["method", *parts, "total"], rows=lines, bars=bars, colours=colours,
+        words,
+        header=["method", *parts, "total"],
+        rows=[
+            [label, *(_text(seconds.get(name)) for name in (*parts, "total"))] for _, label, seconds in rows
+        ],
+        bars=bars,
+        colours=[(number, name) for name, number in colour.items()] if parts else [],
         height=len(rows) * BAR_ROW,
-    )  # fmt: skip
+    )
+
+
+def _with_other(seconds: Mapping[str, float | None]) -> dict[str, float]:
+    """Return the parts that took any time, and what the total has over them."""
+    parts = {name: value for name, value in seconds.items() if value and name != "total"}
+    rest = (seconds["total"] or 0.0) - sum(parts.values())
+    return parts | ({"other": rest} if rest > 0 else {})
+
+
+def _seconds_text(total: float | None) -> str:
+    if total is None:
+        return "not measured"
+    return f"{total:.2g} s" if total < 1 else f"{total:.1f} s"
 
 
 def _points(places: Sequence[tuple[float, float]]) -> str:
@@ -247,7 +276,7 @@ def _round_up(percent: float) -> float:
 def _decades(values: Sequence[float]) -> tuple[float, float]:
     """Return the ends of a logarithmic axis; errors below a hundredth of a pixel are all the same to it."""
     low = 10.0 ** math.floor(math.log10(max(0.01, min(values, default=0.1))))
-    high = 10.0 ** math.ceil(math.log10(max(0.1, *values)))
+    high = 10.0 ** math.ceil(math.log10(max([0.1, *values])))
     return low, max(high, 10 * low)
 
 

@@ -36,7 +36,7 @@ class Groups:
         `(H, W)` bool.
     steps
         By the name of a chart, `(N,)`, the step that a pixel belongs to, and how many steps there are.
-        `"length"` and `"border"` always; `"seen"` where the data set tells: 0 seen in the second frame, 1 not.
+        `"length"` and `"border"`; where the data set tells also `"seen"`: 0 in the second frame too, 1 not.
     """
 
     counted: NDArray[np.bool_]
@@ -162,7 +162,7 @@ class CurveSum:
         return (self._sums[name] / self._pairs[name]).tolist() if name in self._sums else None
 
     def errors(self, name: str) -> list[float | None] | None:
-        """Return the mean error in px of every step of "length", "border" or "seen", None for an empty one."""
+        """Return the mean error in px of every step of a chart, None for an empty one; None without any."""
         if name not in self._steps:
             return None
         return [total / pixels if pixels else None for total, pixels in self._steps[name].tolist()]

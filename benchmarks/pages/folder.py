@@ -29,7 +29,9 @@ def check_folder(folder: str | None) -> None:
     names = {child.name for child in make_folder(folder).iterdir() if not child.name.startswith(".")}
     others = sorted(names - {PAIRS, PAGE})
     if others:
-        raise PatchBatchError(f"{folder} holds {others[0]}, which is of no report; give --report a new folder")
+        raise PatchBatchError(
+            f"{folder} holds {others[0]}, which is of no report; give --report a new folder"
+        )
 
 
 def key_of(method: str, model: str | None) -> str:
@@ -38,11 +40,14 @@ def key_of(method: str, model: str | None) -> str:
     Examples
     --------
     >>> key_of("dis-fast", None), key_of("patchbatch", "compact")
-    ('dis-fast', 'patchbatch-compact')
+    ('dis-fast', 'patchbatch@compact')
     >>> key_of("mine", "runs/a.safetensors")
-    'mine-runs-a.safetensors-2cdd2b'
+    'mine@runs-a.safetensors-8d28e3'
     """
-    name = method if model is None else f"{method}-{model}"
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip(".-")
+    return "@".join(_plain(part) for part in (method, model) if part is not None)
+
+
+def _plain(name: str) -> str:
+    kept = re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip(".-")
     # What was changed could be equal to another name.
-    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+    return kept if kept == name else f"{kept}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"

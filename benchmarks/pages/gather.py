@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from benchmarks.models import short_name
@@ -13,6 +14,7 @@ from benchmarks.pages.charts import (
     RIGHT,
     WIDTH,
     Chart,
+    Words,
     bar_chart,
     curve_chart,
     linear,
@@ -74,6 +76,13 @@ class Shown:
         values = [value for value in known if value is not None]
         return max(values) - min(values) if len(values) > 1 else None
 
+    @property
+    def extremes(self) -> tuple[str, str] | None:
+        """The methods with the least and the most EPE of those with pictures; None for fewer than two."""
+        known = {key: self.figures[key]["EPE"] for key in self.layers}
+        order = sorted((epe, key) for key, epe in known.items() if epe is not None)
+        return (order[0][1], order[-1][1]) if len(order) > 1 else None
+
 
 def gather(recorder: Recorder, report: Mapping[str, Any]) -> tuple[list[Series], list[Shown]]:
     """Read the records of a report's results, one after the other, and add up their curves.
@@ -123,12 +132,12 @@ def charts_of(series: Sequence[Series]) -> list[Chart]:
     """Make every chart that there is anything for."""
     made = [
         _within(series),
-        _by_step(series, "length", "Error by motion length", "true length in px", _ranges(LENGTHS_PX)),
+        _by_step(series, "length", "Error by motion length", "true length in px", LENGTHS_PX),
         _by_step(
             series, "border", "Error by distance to a motion border",
-            "distance in px to a jump of the true flow", _ranges(DISTANCES_PX),
+            "distance in px to a jump of the true flow", DISTANCES_PX,
         ),
-        _by_step(series, "seen", "Error by occlusion", "whether the second frame shows the pixel", SEEN),
+        _by_step(series, "seen", "Error by occlusion", "whether the second frame shows the pixel"),
         _risk(series),
         _seconds(series),
     ]  # fmt: skip
@@ -137,7 +146,7 @@ def charts_of(series: Sequence[Series]) -> list[Chart]:
 
 def _ranges(starts: Sequence[float]) -> list[str]:
     """Return the names of steps: `["0–1", "1–2", "2+"]` for starts at 0, 1 and 2."""
-    inner = [f"{low}–{high}" for low, high in zip(starts[:-1], starts[1:], strict=True)]
+    inner = [f"{low}–{high}" for low, high in pairwise(starts)]
     return [*inner, f"{starts[-1]}+"]
 
 
@@ -152,10 +161,7 @@ def _within(series: Sequence[Series]) -> Chart | None:
     places = THRESHOLDS_PX.tolist()
     x_scale = logarithmic(places[0], places[-1], LEFT, WIDTH - RIGHT)
     ticks = [(1 / 16, "1/16"), (1 / 4, "1/4"), (1, "1"), (3, "3"), (10, "10"), (30, "30"), (64, "64")]
-    words = {
-        "key": "cumulative", "title": "Cumulative error", "note": MEAN,
-        "x_label": "error of at most … px", "y_label": "% of pixels",
-    }  # fmt: skip
+    words = Words("cumulative", "Cumulative error", MEAN, "error of at most … px", "% of pixels")
     return curve_chart(words, places, curves, x_scale, ticks)
 
 
@@ -168,17 +174,19 @@ def _risk(series: Sequence[Series]) -> Chart | None:
     if not curves:
         return None
     x_scale = linear(0, 100, LEFT, WIDTH - RIGHT)
-    words = {
-        "key": "risk", "title": "Risk and coverage",
-        "note": f"{MEAN} Thin: the lowest there can be. Outlier: over 3 px and over 5 % of the true length.",
-        "x_label": "% of the pixels, the most confident first", "y_label": "% outliers among them",
-    }  # fmt: skip
+    words = Words(
+        "risk",
+        "Risk and coverage",
+        f"{MEAN} Thin: the lowest there can be. Outlier: over 3 px and over 5 % of the true length.",
+        "% of the pixels, the most confident first",
+        "% outliers among them",
+    )
     ticks = [(float(percent), str(percent)) for percent in (0, 25, 50, 75, 100)]
     return curve_chart(words, (100 * COVERAGE).tolist(), curves, x_scale, ticks)
 
 
 def _by_step(
-    series: Sequence[Series], key: str, title: str, x_label: str, names: Sequence[str]
+    series: Sequence[Series], key: str, title: str, x_label: str, starts: Sequence[float] = ()
 ) -> Chart | None:
     curves = [
         (number, one.label, errors)
@@ -187,14 +195,12 @@ def _by_step(
     ]
     if not curves:
         return None
+    names = _ranges(starts) if starts else SEEN
     shares = series[curves[0][0]].sums.shares(key)
-    words = {"key": key, "title": title, "note": POOLED, "x_label": x_label, "y_label": "mean error in px"}
-    return step_chart(words, names, curves, shares or [])
+    words = Words(key, title, POOLED, x_label, "mean error in px")
+    return step_chart(words, names, curves, shares or [], starts)
 
 
 def _seconds(series: Sequence[Series]) -> Chart | None:
-    words = {
-        "key": "seconds", "title": "Seconds by stage", "note": "Median of the pairs, each part on its own.",
-        "x_label": "", "y_label": "",
-    }  # fmt: skip
+    words = Words("seconds", "Seconds by stage", "Median of the pairs, each part on its own.")
     return bar_chart(words, [(number, one.label, one.seconds) for number, one in enumerate(series)])

@@ -27,6 +27,8 @@ Picture = NDArray[np.uint8]
 THUMBNAIL_PX = 144
 # Below this share of known pixels a field is painted as dots, which can be seen when the picture is reduced.
 DENSE = 0.5
+# A few far longer vectors are not to make all others pale.
+RADIUS_QUANTILE = 0.95
 # A pair that hardly moves is not blown up to full colour.
 LEAST_RADIUS_PX = 1.0
 
@@ -38,14 +40,15 @@ def eight_bits(path: Path) -> Picture:
 
 
 def radius_of(truth: Truth) -> float:
-    """Return the length in px that gets full colour in every flow of a pair: that of its longest true vector."""
+    """Return the length in px that has full colour in all flows of a pair: 95 % of the truth is within it."""
     vectors = truth.flow[truth.valid]
-    longest = float(np.hypot(vectors[:, 0], vectors[:, 1]).max()) if len(vectors) else 0.0
-    return max(longest, LEAST_RADIUS_PX)
+    if not len(vectors):
+        return LEAST_RADIUS_PX
+    return max(float(np.quantile(np.hypot(vectors[:, 0], vectors[:, 1]), RADIUS_QUANTILE)), LEAST_RADIUS_PX)
 
 
 def paint_flow(flow: NDArray[Any], valid: NDArray[np.bool_], radius: float) -> Picture:
-    """Paint a flow `(H, W, 2)` px in Middlebury's colours, black where not valid; sparse ones as dots of 3 px."""
+    """Paint a flow `(H, W, 2)` px in Middlebury's colours, black where not valid; if sparse, as dots."""
     if valid.mean() >= DENSE:
         return flow_to_color(flow, valid, radius)
     known = valid & np.isfinite(flow).all(axis=-1)
@@ -54,7 +57,7 @@ def paint_flow(flow: NDArray[Any], valid: NDArray[np.bool_], radius: float) -> P
 
 
 def paint_error(flow: NDArray[Any], truth: Truth, counted: NDArray[np.bool_]) -> Picture:
-    """Paint the error of a flow without holes in KITTI's colours, what the second frame hides half as bright."""
+    """Paint the error of a dense flow in KITTI's colours, what the second frame hides half as bright."""
     return kitti_error_map(flow, truth.flow, counted, truth.visible)
 
 
@@ -78,7 +81,7 @@ def write_thumbnail(folder: Path, name: str, picture: Picture) -> str:
 
 
 def wheel_link(side: int = 81) -> str:
-    """Return the key to the colours of flow as a `data:` link: the vectors of a disc, full colour at its rim."""
+    """Return the key to the colours of flow as a `data:` link: a disc with full colour at its rim."""
     v, u = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
     picture = flow_to_color(np.stack([u, v], axis=-1), max_radius=1.0)
     return "data:image/png;base64," + b64encode(encode_image(picture, ".png")).decode()
@@ -86,6 +89,6 @@ def wheel_link(side: int = 81) -> str:
 
 def error_key() -> list[tuple[str, str]]:
     """Return the key to the colours of errors: colour and words of each step, the least error first."""
-    words = [*(f"up to {end:g}" for end in ERROR_ENDS), f"over {ERROR_ENDS[-1]:g}"]
+    words = [*(f"≤ {end:g}" for end in ERROR_ENDS), f"> {ERROR_ENDS[-1]:g}"]
     colours = [f"rgb({red}, {green}, {blue})" for red, green, blue in ERROR_COLOURS.tolist()]
     return list(zip(colours, words, strict=True))

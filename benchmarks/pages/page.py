@@ -118,7 +118,7 @@ def _viewer_data(series: Sequence[Series], pairs: Sequence[Shown]) -> dict[str, 
 
 def _run_facts(environment: Mapping[str, Any]) -> str:
     """Return where and when the run was, in one line."""
-    facts = [environment.get(name) for name in ("date", "cpu", "device", "commit")]
+    facts = [environment.get(name) for name in ("date", "cpu", "device")]
     return " · ".join(str(fact) for fact in facts if fact)
 
 

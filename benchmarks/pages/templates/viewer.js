@@ -8,6 +8,7 @@
   const sides = { left: at("left"), right: at("right") };
   const scrolls = Array.from(stage.querySelectorAll(".scroll"));
   const BLINK_MS = 600;
+  const WIDE = 1.8; // pictures this wide are larger one above the other than beside each other
   let state = null; // { pair, left, right, mode } of the pair that is shown
   let blinking = 0;
 
@@ -15,14 +16,14 @@
   function layersOf(pair) {
     const layers = new Map();
     for (const [layer, words] of Object.entries(data.layers.shared)) {
-      if (layer in pair.shared) layers.set(layer, { words, kind: layer, file: pair.shared[layer], group: "" });
+      if (layer in pair.shared) layers.set(layer, { words, kind: layer, file: pair.shared[layer] });
     }
     for (const method of data.methods) {
       const own = pair.methods[method.key] || {};
       for (const [layer, words] of Object.entries(data.layers.method)) {
         if (!(layer in own)) continue;
         const file = `${encodeURIComponent(method.key)}/${own[layer]}`;
-        layers.set(`${method.key}/${layer}`, { words: `${method.label}: ${words}`, kind: layer, file, group: method.label });
+        layers.set(`${method.key}/${layer}`, { words: `${method.label}: ${words}`, kind: layer, file });
       }
     }
     return layers;
@@ -48,15 +49,8 @@
   }
 
   function fill(select, layers, chosen) {
-    select.replaceChildren();
-    let group = null;
-    for (const [layer, { words, group: name }] of layers) {
-      if (name && (!group || group.label !== name)) {
-        group = Object.assign(document.createElement("optgroup"), { label: name });
-        select.append(group);
-      }
-      (name ? group : select).append(new Option(words, layer, false, layer === chosen));
-    }
+    const options = Array.from(layers, ([layer, { words }]) => new Option(words, layer, false, layer === chosen));
+    select.replaceChildren(...options);
   }
 
   function figuresOf(pair) {
@@ -67,15 +61,19 @@
 
   function size() {
     const pair = pairs.get(state.pair);
+    const ratio = pair.width / pair.height;
+    const stacked = state.mode === "beside" && ratio > WIDE;
+    const widest = `calc(${stacked ? 36 : 72}dvh * ${ratio})`;
+    stage.classList.toggle("stacked", stacked);
     for (const image of stage.querySelectorAll("img")) {
       const factor = Number(zoom.value);
       image.style.width = factor ? `${factor * pair.width}px` : "100%";
-      image.style.maxWidth = factor ? "none" : `calc(72dvh * ${pair.width / pair.height})`;
+      image.style.maxWidth = factor ? "none" : widest;
       image.style.aspectRatio = `${pair.width} / ${pair.height}`;
       image.style.imageRendering = factor > 1 ? "pixelated" : "auto";
     }
-    // A low picture in a wide window: the slider goes over the picture and not over what is beside it.
-    stage.style.maxWidth = state.mode === "beside" ? "" : `calc(72dvh * ${pair.width / pair.height})`;
+    // A narrow picture in a wide window: the slider goes over the picture and not over what is beside it.
+    stage.style.maxWidth = state.mode === "beside" && !stacked ? "" : widest;
   }
 
   function show() {
@@ -118,7 +116,7 @@
   function setMode() {
     stage.dataset.mode = state.mode;
     dialog.querySelector(`input[value="${state.mode}"]`).checked = true;
-    slider.closest("label").style.visibility = state.mode === "slide" ? "" : "hidden";
+    slider.parentElement.hidden = state.mode !== "slide";
     clearInterval(blinking);
     stage.classList.remove("on");
     if (state.mode === "blink") blinking = setInterval(() => stage.classList.toggle("on"), BLINK_MS);
@@ -152,6 +150,7 @@
     n: () => go({ pair: neighbour(1) }),
     p: () => go({ pair: neighbour(-1) }),
     s: () => go({ left: state.right, right: state.left }),
+    f: () => go({ left: "frame1", right: "frame2", mode: "blink" }),
     b: () => go({ mode: state.mode === "blink" ? "slide" : "blink" }),
     z: () => {
       zoom.selectedIndex = (zoom.selectedIndex + 1) % zoom.options.length;
@@ -162,7 +161,9 @@
   };
 
   dialog.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, input")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    // A menu finds its entries by letters; the slider and the choice of the mode move by arrows themselves.
+    if (event.target.matches(event.key.startsWith("Arrow") ? "select, input" : "select")) return;
     const act = KEYS[event.key.toLowerCase()];
     if (!act) return;
     event.preventDefault();
@@ -181,6 +182,7 @@
   at("next").addEventListener("click", KEYS.n);
   at("previous").addEventListener("click", KEYS.p);
   at("swap").addEventListener("click", KEYS.s);
+  at("frames").addEventListener("click", KEYS.f);
   at("close").addEventListener("click", () => dialog.close());
 
   at("divider").addEventListener("pointerdown", (event) => {

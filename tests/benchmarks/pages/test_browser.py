@@ -40,7 +40,6 @@ def browser() -> Iterator:
         # The sandbox needs rights that containers withhold; the page is our own.
         started = client.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         context = started.new_context(viewport={"width": 1000, "height": 800})
-        context.set_default_timeout(10_000)
         yield context
         started.close()
 

@@ -183,6 +183,31 @@ def tallies_of(benchmark: str, truth: Truth, flow: Field, region: Mask) -> dict[
     return tallies if own is None else tallies | own(truth, flow, error, region)
 
 
+def counted_pixels(truth: Truth, *, keep_invalid: bool = False) -> Mask:
+    """Return the pixels that count, `(H, W)` bool: truth is known, and Sintel does not call it `invalid`.
+
+    With `keep_invalid` the pixels of that mask count too.
+    """
+    return truth.valid if truth.invalid is None or keep_invalid else truth.valid & ~truth.invalid
+
+
+def dense_result(truth: Truth, flow: NDArray[np.floating], valid: Mask | None = None) -> tuple[Field, Mask]:
+    """Return a result as it is scored, `(H, W, 2)` with its holes filled, and where it had a value `(H, W)`.
+
+    Parameters are those of `score`.
+
+    Raises
+    ------
+    PatchBatchError
+        If the result has not the size of the truth.
+    """
+    if flow.shape != truth.flow.shape or (valid is not None and valid.shape != truth.valid.shape):
+        size, expected = ("x".join(map(str, field.shape[:2])) for field in (flow, truth.flow))
+        raise PatchBatchError(f"the flow is {size} but the ground truth {expected}; compute it at full size")
+    submitted = np.isfinite(flow).all(axis=-1) if valid is None else valid & np.isfinite(flow).all(axis=-1)
+    return fill_holes(flow, submitted), submitted
+
+
 def score(
     benchmark: str,
     truth: Truth,
@@ -215,14 +240,8 @@ def score(
     PatchBatchError
         If the result has not the size of the truth.
     """
-    if flow.shape != truth.flow.shape or (valid is not None and valid.shape != truth.valid.shape):
-        size, expected = ("x".join(map(str, field.shape[:2])) for field in (flow, truth.flow))
-        raise PatchBatchError(f"the flow is {size} but the ground truth {expected}; compute it at full size")
-    submitted = np.isfinite(flow).all(axis=-1) if valid is None else valid & np.isfinite(flow).all(axis=-1)
-    filled = fill_holes(flow, submitted)
-    region = truth.valid
-    if truth.invalid is not None and not keep_invalid:
-        region = region & ~truth.invalid
+    filled, submitted = dense_result(truth, flow, valid)
+    region = counted_pixels(truth, keep_invalid=keep_invalid)
     tallies = {DENSITY: tally(submitted, region)} | tallies_of(benchmark, truth, filled, region)
     on_own_pixels = tallies_of(benchmark, truth, filled, region & submitted)
     return tallies | {name + SUBMITTED: value for name, value in on_own_pixels.items()}

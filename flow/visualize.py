@@ -16,8 +16,8 @@ Picture = NDArray[np.uint8]
 _WHEEL_CORNERS = ((255, 0, 0), (255, 255, 0), (0, 255, 0), (0, 255, 255), (0, 0, 255), (255, 0, 255))
 _WHEEL_STEPS = (15, 6, 4, 11, 13, 6)
 # KITTI 2015 devkit: upper ends of the error bins, in units of the outlier threshold, and their colours.
-_ERROR_ENDS = (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-_ERROR_COLOURS = np.array(
+ERROR_ENDS = (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+ERROR_COLOURS = np.array(
     [
         (49, 54, 149),
         (69, 117, 180),
@@ -144,7 +144,7 @@ def kitti_error_map(
     target, known = known_flow(truth, valid)
     if estimate.shape != target.shape:
         raise PatchBatchError(f"the flow has shape {estimate.shape} but the truth {target.shape}; match them")
-    colours = _ERROR_COLOURS[np.digitize(_outlier_measure(estimate, target), _ERROR_ENDS)]
+    colours = ERROR_COLOURS[np.digitize(_outlier_measure(estimate, target), ERROR_ENDS)]
     if noc is not None:
         _, visible = known_flow(truth, noc)
         colours = np.where(visible[..., None], colours, colours // 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 from benchmarks.arguments import (
@@ -17,6 +18,7 @@ from benchmarks.arguments import (
     not_negative,
 )
 from benchmarks.flow.table import METHODS, OWN
+from benchmarks.pages.folder import check_folder
 from flow.matching.table import MATCHERS
 from flow.presets import PRESETS
 from patchbatch.data.datasets.table import DATASETS
@@ -46,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--keep-invalid", action="store_true", help="count the pixels of Sintel's invalid mask too"
     )
     add_json(parser, "pair")
+    parser.add_argument(
+        "--report", metavar="DIR", help="write a page with curves and a viewer of all pairs, DIR/index.html"
+    )
     _add_pipeline_arguments(parser.add_argument_group(f"of the method {OWN}"))
     parser.set_defaults(run=run)
 
@@ -93,13 +98,19 @@ def run(arguments: argparse.Namespace) -> int:
     check_outputs(arguments.json)
     benchmark = benchmark_of(arguments)
     benchmark.check()
+    check_folder(arguments.report)
     # Imported after all that can be said without: torch takes seconds.
     from benchmarks.flow import runner  # noqa: PLC0415
     from benchmarks.flow.report import format_table  # noqa: PLC0415
+    from benchmarks.pages.page import write_page  # noqa: PLC0415
+    from benchmarks.pages.recorder import recorder_for  # noqa: PLC0415
     from benchmarks.report import write_json  # noqa: PLC0415
 
-    report = runner.run(benchmark)
+    recorder = recorder_for(arguments.report, keep_invalid=benchmark.keep_invalid)
+    report = runner.run(benchmark, recorder)
     print(format_table(report["dataset"], report["rows"]))
     if arguments.json is not None:
         write_json(arguments.json, report)
+    if recorder is not None:
+        print(f"report: {write_page(recorder, report)}", file=sys.stderr)
     return 0

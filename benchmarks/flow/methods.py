@@ -39,11 +39,17 @@ class StageResult:
         `(H, W)` bool, pixels with a value.
     seconds
         Wall time of each step up to this field and their `"total"`; None where it was not measured.
+    confidence
+        `(H, W)` in [0, 1], higher is surer; None where the method gives none.
+    occluded
+        `(H, W)` in [0, 1], how likely the second frame does not show the pixel; None likewise.
     """
 
     flow: NDArray[np.floating]
     valid: NDArray[np.bool_]
     seconds: Mapping[str, float | None]
+    confidence: NDArray[np.floating] | None = None
+    occluded: NDArray[np.floating] | None = None
 
 
 @dataclass(frozen=True)
@@ -109,11 +115,18 @@ def stages_of(result: FlowResult) -> dict[str, StageResult]:
     """Split a result of the pipeline into its fields, each with the time to get that far."""
     kept = [stage for stage in ("matches", "interpolated", "chosen") if stage in result.stages]
     fields: dict[str, Field] = {stage: result.stages[stage] for stage in kept}
-    fields["final"] = (result.flow, result.valid)
-    return {
+    stages = {
         stage: StageResult(flow, valid, _seconds_until(stage, result.seconds))
         for stage, (flow, valid) in fields.items()
     }
+    final = StageResult(
+        result.flow,
+        result.valid,
+        _seconds_until("final", result.seconds),
+        result.confidence,
+        result.occluded,
+    )
+    return stages | {"final": final}
 
 
 def _seconds_until(stage: str, seconds: Mapping[str, float]) -> dict[str, float]:

@@ -11,6 +11,7 @@ from patchbatch.data.datasets.table import DATASETS
 # Shown if any row has them; the JSON file has all.
 _COMMON = ("EPE", "Fl-all", "Fl-all-per-image", "Out-All", "Out-Noc", "EPE (submitted)", "Fl-all (submitted)")
 _LABELS = ("method", "model", "stage")
+LABELS = len(_LABELS)
 
 
 def format_table(dataset: str, rows: Sequence[dict[str, Any]]) -> str:
@@ -23,10 +24,16 @@ def format_table(dataset: str, rows: Sequence[dict[str, Any]]) -> str:
     rows
         As `benchmarks.flow.runner.run` returns them.
     """
+    header, *lines = table_cells(dataset, rows)
+    return markdown(header, lines, labels=LABELS)
+
+
+def table_cells(dataset: str, rows: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Return the table cell by cell, its header first; the first `LABELS` cells of a line are words."""
     wanted = (*_COMMON, *DATASETS[dataset].figures)
     names = [name for name in wanted if any(name in row["metrics"] for row in rows)]
     header = [*_LABELS, "pairs", "density", *names, "seconds"]
-    return markdown(header, [_cells(row, names) for row in rows], labels=len(_LABELS))
+    return [header, *(_cells(row, names) for row in rows)]
 
 
 def _cells(row: dict[str, Any], names: Sequence[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,6 +20,9 @@ from patchbatch.data.datasets.pairs import FlowPair, Truth, load_truth
 from patchbatch.data.datasets.table import DATASETS
 from patchbatch.errors import PatchBatchError
 
+# Sees every result as it is made: the pair, its truth, the method, the fields by stage.
+Watch = Callable[[FlowPair, Truth, Method, Mapping[str, StageResult]], None]
+
 
 @dataclass(frozen=True)
 class StageScore:
@@ -33,8 +36,15 @@ class StageScore:
     seconds: Mapping[str, float | None]
 
 
-def run(benchmark: FlowBenchmark) -> dict[str, Any]:
+def run(benchmark: FlowBenchmark, watch: Watch | None = None) -> dict[str, Any]:
     """Measure, and return the report.
+
+    Parameters
+    ----------
+    benchmark
+        What is measured.
+    watch
+        Called with every result, outside what is timed.
 
     Returns
     -------
@@ -50,7 +60,7 @@ def run(benchmark: FlowBenchmark) -> dict[str, Any]:
     """
     pairs = benchmark.pairs()
     methods = load_methods(benchmark)
-    scores = list(evaluate(pairs, methods, keep_invalid=benchmark.keep_invalid))
+    scores = list(evaluate(pairs, methods, keep_invalid=benchmark.keep_invalid, watch=watch))
     # The device of the networks is the one that matters when methods without one run beside them.
     device = next((method.device for method in methods if method.model is not None), "cpu")
     environment = describe_environment(device) | {"settings": asdict(benchmark)}
@@ -79,7 +89,11 @@ def load_methods(benchmark: FlowBenchmark) -> list[Method]:
 
 
 def evaluate(
-    pairs: Sequence[FlowPair], methods: Sequence[Method], *, keep_invalid: bool = False
+    pairs: Sequence[FlowPair],
+    methods: Sequence[Method],
+    *,
+    keep_invalid: bool = False,
+    watch: Watch | None = None,
 ) -> Iterator[StageScore]:
     """Run every method on every pair and score each stage; the progress goes to stderr, on a terminal only.
 
@@ -94,20 +108,26 @@ def evaluate(
             for method in methods:
                 progress.set_postfix_str(f"{method.name} {pair.name}")
                 try:
-                    yield from _scored_stages(method, pair, truth, keep_invalid)
+                    yield from _scored_stages(method, pair, truth, keep_invalid, watch)
                 except PatchBatchError as error:
                     raise PatchBatchError(f"{method.name} on {pair.dataset} {pair.name}: {error}") from error
                 progress.update()
 
 
-def _scored_stages(method: Method, pair: FlowPair, truth: Truth, keep_invalid: bool) -> Iterable[StageScore]:
+def _scored_stages(
+    method: Method, pair: FlowPair, truth: Truth, keep_invalid: bool, watch: Watch | None
+) -> Iterable[StageScore]:
     benchmark = DATASETS[pair.dataset].judged_as
 
     def scored(stage: str, result: StageResult) -> StageScore:
         tallies = score(benchmark, truth, result.flow, result.valid, keep_invalid=keep_invalid)
         return StageScore(method.name, method.model, stage, pair.name, tallies, result.seconds)
 
-    return [scored(stage, result) for stage, result in method.run(pair).items()]
+    stages = method.run(pair)
+    scores = [scored(stage, result) for stage, result in stages.items()]
+    if watch is not None:
+        watch(pair, truth, method, stages)
+    return scores
 
 
 def summary_rows(scores: Sequence[StageScore]) -> list[dict[str, Any]]:

@@ -70,6 +70,8 @@ SAID_WITHOUT_TORCH = [
     ("flow chairs . --model none", "unknown model 'none'"),
     ("flow chairs . --settings bad.toml", "did you mean 'matching.method'"),
     ("flow chairs . --json no/f.json", "no folder for no/f.json"),
+    ("flow chairs . --report chairs", "chairs holds data, which is of no report"),
+    ("flow chairs . --report bad.toml", "bad.toml is a file; give --report a folder"),
     ("descriptors nowhere", "no folder nowhere"),
     ("descriptors . --only surf", "unknown descriptor 'surf'"),
     ("descriptors . --model none", "unknown model 'none'"),

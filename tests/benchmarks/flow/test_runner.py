@@ -173,12 +173,15 @@ def test_time_of_a_stage_is_the_time_to_get_there() -> None:
         valid=field[1],
         seconds=seconds,
         stages={"matches": field, "interpolated": field, "refined": field},
+        confidence=np.full(SIZE, 0.5),
+        occluded=None,
     )
     stages = stages_of(result)
     assert list(stages) == ["matches", "interpolated", "final"]
     assert stages["matches"].seconds == {"describe": 1, "match": 2, "total": 3}
     assert stages["interpolated"].seconds["total"] == 7
     assert stages["final"].seconds == seconds
+    assert [stage.confidence is None for stage in stages.values()] == [True, True, False]
 
 
 def test_the_pipeline_gets_the_settings_and_one_loaded_descriptor(
@@ -196,9 +199,8 @@ def test_the_pipeline_gets_the_settings_and_one_loaded_descriptor(
         calls.append((image1.shape, image2.shape, model.device, settings))
         field = (np.zeros((*SIZE, 2), np.float32), np.ones(SIZE, bool))
         stages = {"matches": field, "interpolated": field}
-        return SimpleNamespace(
-            flow=field[0], valid=field[1], seconds={"match": 1.0, "total": 1.0}, stages=stages
-        )
+        seconds, nothing = {"match": 1.0, "total": 1.0}, {"confidence": None, "occluded": None}
+        return SimpleNamespace(flow=field[0], valid=field[1], seconds=seconds, stages=stages, **nothing)
 
     monkeypatch.setattr("benchmarks.flow.methods.load_descriptor", load_descriptor)
     monkeypatch.setitem(sys.modules, "flow.pipeline", SimpleNamespace(estimate_flow=estimate_flow))

@@ -243,7 +243,7 @@ def _compare(ids: Any, share: Any, flows: Any, numbers: Any) -> None:
             o = numbers[n, k]
             if o[3] > 0:
                 least[0], least[1], least[2] = min(least[0], o[4]), min(least[1], o[6]), min(least[2], o[5])
-        median = np.sort(numbers[n, :count, 21].copy())[count // 2] if count else np.float32(0)
+        median = _upper_median(numbers[n], count)
         for k in range(count):
             o = numbers[n, k]
             o[22] = o[21] - median
@@ -255,6 +255,21 @@ def _compare(ids: Any, share: Any, flows: Any, numbers: Any) -> None:
                 o[15] += share[n, j] if apart < 1 else np.float32(0)
                 o[16] += share[n, j] if apart < 9 else np.float32(0)
                 o[17] += share[n, j] if apart < 100 else np.float32(0)
+
+
+@njit()
+def _upper_median(numbers: Any, count: Any) -> Any:
+    """Return the median speed of the first candidates, of an even number the higher one; 0 of none."""
+    for k in range(count):
+        lower, same = 0, 0
+        for j in range(count):
+            if numbers[j, 21] < numbers[k, 21]:
+                lower += 1
+            elif numbers[j, 21] == numbers[k, 21]:
+                same += 1
+        if lower <= count // 2 < lower + same:
+            return numbers[k, 21]
+    return np.float32(0)
 
 
 def _node_numbers(scene: Scene, nodes: Nodes) -> NDArray[np.float32]:

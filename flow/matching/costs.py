@@ -129,15 +129,14 @@ def keep_distinct_of_seed(
                 continue
             free = True
             for other in range(place):
-                dx = abs(targets[k, 0] - kept[other, 0])
-                dy = abs(targets[k, 1] - kept[other, 1])
-                free = free and max(dx, dy) > separation
+                dx, dy = targets[k, 0] - kept[other, 0], targets[k, 1] - kept[other, 1]
+                if -separation <= dx <= separation and -separation <= dy <= separation:
+                    free = False
             if free:
                 best, best_cost = k, costs[k]
         kept_costs[place] = best_cost
-        if best >= 0:
-            kept[place] = targets[best]
-        elif place == 0:
-            kept[place] = targets[0]
-        else:
-            kept[place] = kept[0]
+        if best < 0 and place > 0:
+            kept[place, 0], kept[place, 1] = kept[0, 0], kept[0, 1]
+        else:  # number by number: to copy a row takes seconds to compile
+            k = max(best, 0)
+            kept[place, 0], kept[place, 1] = targets[k, 0], targets[k, 1]

@@ -71,17 +71,19 @@ def _choose_and_refit(
         around, reweighted = np.empty((4, index.shape[1]), np.float32), np.zeros(index.shape[1], np.float32)
         for m in range(task * _MATCHES_OF_TASK, min(len(index), (task + 1) * _MATCHES_OF_TASK)):
             count = _gather(points, vectors, index[m], around)
-            candidate[:, :2] = 0
-            candidate[:, 2] = vectors[index[m, 0]]
+            for component in range(2):  # number by number: to copy a part takes seconds to compile
+                candidate[component, 0], candidate[component, 1] = 0, 0
+                candidate[component, 2] = vectors[index[m, 0], component]
             lowest = _truncated_cost(around, weights[m], count, candidate, limit, np.float32(np.inf))
-            improved[m] = candidate
+            _copy(candidate, improved[m])
             for j in range(min(_CANDIDATES, count)):
                 other = index[m, j]
-                _move(models[other], points[index[m, 0]] - points[other], candidate)
+                dx, dy = points[index[m, 0], 0] - points[other, 0], points[index[m, 0], 1] - points[other, 1]
+                _move(models[other], dx, dy, candidate)
                 cost = _truncated_cost(around, weights[m], count, candidate, limit, lowest)
                 if cost < lowest:
                     lowest = cost
-                    improved[m] = candidate
+                    _copy(candidate, improved[m])
             for _ in range(_REFITS):
                 _reweight(around, weights[m], count, improved[m], limit, reweighted)
                 fit_affine(points, vectors, index[m], reweighted, improved[m])
@@ -105,13 +107,18 @@ def _gather(
 
 
 @njit()
-def _move(model: NDArray[np.float64], offset: NDArray[np.float64], moved: NDArray[np.float64]) -> None:
-    """Write the same affine field with its origin moved by `offset` (x, y) px."""
+def _copy(model: NDArray[np.float64], copy: NDArray[np.float64]) -> None:
+    for component in range(2):
+        for k in range(3):
+            copy[component, k] = model[component, k]
+
+
+@njit()
+def _move(model: NDArray[np.float64], dx: float, dy: float, moved: NDArray[np.float64]) -> None:
+    """Write the same affine field with its origin moved by so many px."""
     for component in range(2):
         moved[component, 0], moved[component, 1] = model[component, 0], model[component, 1]
-        moved[component, 2] = (
-            model[component, 0] * offset[0] + model[component, 1] * offset[1] + model[component, 2]
-        )
+        moved[component, 2] = model[component, 0] * dx + model[component, 1] * dy + model[component, 2]
 
 
 @njit()

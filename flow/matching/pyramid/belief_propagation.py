@@ -137,7 +137,9 @@ def most_believed_first(beliefs: Any, vectors: Any, costs: Any) -> None:
             place = k
             while place > 0 and belief < beliefs[seed, place - 1]:
                 beliefs[seed, place], costs[seed, place] = beliefs[seed, place - 1], costs[seed, place - 1]
-                vectors[seed, place] = vectors[seed, place - 1]
+                # Number by number: to copy a row takes seconds to compile.
+                vectors[seed, place, 0] = vectors[seed, place - 1, 0]
+                vectors[seed, place, 1] = vectors[seed, place - 1, 1]
                 place -= 1
             beliefs[seed, place], costs[seed, place] = belief, cost
             vectors[seed, place, 0], vectors[seed, place, 1] = x, y

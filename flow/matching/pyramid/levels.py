@@ -64,10 +64,9 @@ class Level:
         kept = Hypotheses(np.empty((count, keep, 2), np.int32), np.empty((count, keep), np.float32))
         if self.descriptors1.device.type == "cpu":
             described = shared_array(self.descriptors1), shared_array(self.descriptors2)
-            choose_on_cpu(
-                *described, self.points, vectors, around, held.vectors, held.costs, separation,
-                kept.vectors, kept.costs,
-            )  # fmt: skip
+            # Contiguous, or all is compiled once more for arrays that are not.
+            asked = (np.ascontiguousarray(each) for each in (vectors, around, held.vectors, held.costs))
+            choose_on_cpu(*described, self.points, *asked, separation, kept.vectors, kept.costs)
         else:
             for first in range(0, count, SEEDS_AT_ONCE):
                 rows = slice(first, first + SEEDS_AT_ONCE)
@@ -91,7 +90,7 @@ def agreed(
     `smoothness`, `limit` and `rounds` are those of `CoarseToFineSettings`. `prices`, `(S, K)`, count as costs
     for the choice alone.
     """
-    costs = held.costs if prices is None else held.costs + prices
+    costs = held.costs if prices is None else np.asarray(held.costs + prices, np.float32)
     vectors = held.vectors.reshape(*grid, -1, 2)
     beliefs = agreed_beliefs(vectors, costs.reshape(*grid, -1), smoothness, limit, rounds)
     most_believed_first(beliefs.reshape(held.costs.shape), held.vectors, held.costs)

@@ -80,7 +80,7 @@ def _everywhere(net, images):
 
 def test_the_finest_scale_learns_by_itself_too(net):
     net.train()
-    objective = ObjectiveSettings(loss="softmax", surround=8, alone=0.5, bfloat16=False)
+    objective = ObjectiveSettings(loss="softmax", surround=8, alone=0.5)
     loss = BatchLoss(net, objective, bfloat16=False, seed=0)
     image = torch.rand(1, 128, 128)
     batch = (image, image, torch.zeros(1, 128, 128, 2), torch.ones(1, 128, 128, dtype=torch.bool))

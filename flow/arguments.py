@@ -12,7 +12,7 @@ from flow.interpolation.table import DEFAULT_ESTIMATOR, ESTIMATORS
 from flow.matching.table import DEFAULT_MATCHER, MATCHERS
 from flow.presets import PRESETS
 from flow.refinement.table import REFINEMENTS
-from patchbatch import __version__
+from patchbatch import __version__, program
 from patchbatch.models import DEFAULT_MODEL, MODELS
 from patchbatch.tables import Table, unknown
 
@@ -47,6 +47,11 @@ def build_parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="DIR",
         help="no images: make two frames of a scene with known flow; all goes to DIR (default: demo)",
+    )
+    parser.add_argument(
+        "--warm-up",
+        action="store_true",
+        help="no images: compile all loops now, which the first pair would otherwise wait for, and stop",
     )
     parser.add_argument("--version", action="version", version=f"patchbatch-flow {__version__}")
     _add_outputs(parser.add_argument_group("what is written"))
@@ -116,6 +121,7 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--no-refine", action="store_true", help="leave the variational refinement out")
     group.add_argument("--no-interpolate", action="store_true", help="stop at the matches: a sparse field")
+    program.add_common(group)
     group.add_argument("--seed", type=int, help="of the matcher's random search (default: the settings', 0)")
 
 
@@ -182,7 +188,10 @@ def check_usage(parser: argparse.ArgumentParser, arguments: argparse.Namespace) 
     """Exit with status 2 for words that do not go together."""
     if arguments.demo is not None and arguments.images:
         parser.error("--demo takes no images: it makes its own")
-    if arguments.demo is None and len(arguments.images) != 2 and not arguments.print_settings:
+    if arguments.warm_up and (arguments.images or arguments.demo is not None):
+        parser.error("--warm-up takes no images and no --demo: it only compiles")
+    needless = arguments.print_settings or arguments.warm_up or arguments.demo is not None
+    if len(arguments.images) != 2 and not needless:
         parser.error(f"two images are needed, {len(arguments.images)} given")
     if arguments.max_radius is not None and not arguments.max_radius > 0:
         parser.error("--max-radius must be above 0")

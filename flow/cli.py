@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from flow.arguments import build_parser, check_usage
 from flow.presets import PRESETS
 from flow.settings import FlowSettings, flow_settings, read_settings, settings_text, with_methods
+from patchbatch import program
 from patchbatch.data.files import peek
-from patchbatch.errors import PatchBatchError
 from patchbatch.models import check_model
 from patchbatch.progress import listening
 
@@ -40,18 +40,21 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     check_usage(parser, arguments)
     arguments.model = arguments.model or PRESETS[arguments.preset].model
-    try:
-        settings = resolved_settings(arguments)
-        if arguments.print_settings:
-            print(settings_text(settings), end="")
-        else:
-            _run(arguments, settings)
-    except PatchBatchError as error:
-        print(f"patchbatch-flow: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return program.run("patchbatch-flow", lambda: _begin(arguments), arguments)
+
+
+def _begin(arguments: argparse.Namespace) -> None:
+    if sys.stderr.isatty() and not arguments.quiet:
+        _tell_of_compiling()
+    settings = resolved_settings(arguments)
+    if arguments.print_settings:
+        print(settings_text(settings), end="")
+    elif arguments.warm_up:
+        from flow.warm_up import warm_up  # noqa: PLC0415 - torch is imported here
+
+        warm_up(arguments.device)
+    else:
+        _run(arguments, settings)
 
 
 def resolved_settings(arguments: argparse.Namespace) -> FlowSettings:
@@ -235,6 +238,17 @@ def _uncalibrated(arguments: argparse.Namespace, settings: FlowSettings) -> str:
 
 def _show_stage(name: str, cost: StageCost) -> None:
     print(f"{name:<12}{cost.seconds:7.2f} s", file=sys.stderr)
+
+
+def _tell_of_compiling() -> None:
+    """Let the user see why the first run takes longer."""
+    import logging  # noqa: PLC0415 - see _run
+
+    handler, log = logging.StreamHandler(sys.stderr), logging.getLogger("patchbatch.compiled")
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
 
 
 def _log_to_stderr() -> None:

@@ -15,8 +15,7 @@ from flow.interpolation.settings import ROBUST_PRESETS, InterpolationSettings, i
 from flow.interpolation.table import DEFAULT_ESTIMATOR
 from flow.matching.settings import MatchingSettings, matching_settings
 from flow.matching.table import DEFAULT_MATCHER
-from flow.paper import DESCRIPTION, paper_matching
-from flow.presets import PRESETS
+from flow.presets import PAPER_DESCRIPTION, PRESETS, paper_matching
 from flow.refinement.settings import PRESETS as EPICFLOW_REFINEMENT
 from flow.refinement.settings import TRUSTING_PRESETS, RefinementSettings
 from patchbatch.data.files import FilePath, read_bytes
@@ -94,10 +93,10 @@ def flow_settings(
 
 
 def _paper_settings(kind: str) -> FlowSettings:
+    interpolated = replace(COMPLETION_PRESETS[kind], method="interpolated")
     return FlowSettings(
-        paper_matching(kind), EPICFLOW_INTERPOLATION[kind],
-        replace(COMPLETION_PRESETS[kind], method="interpolated"), EPICFLOW_REFINEMENT[kind], DESCRIPTION,
-        NEVER,
+        paper_matching(kind), EPICFLOW_INTERPOLATION[kind], interpolated, EPICFLOW_REFINEMENT[kind],
+        PAPER_DESCRIPTION, NEVER,
     )  # fmt: skip
 
 

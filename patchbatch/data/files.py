@@ -68,7 +68,7 @@ def read_bytes(path: FilePath) -> bytes:
     size, _ = peek(path, 0)
     if size > MAX_FILE_BYTES:
         raise PatchBatchError(f"{path} has {size} bytes, more than 2 GiB; is it the right file?")
-    return peek(path, MAX_FILE_BYTES)[1]
+    return peek(path, size)[1]  # to ask for more sets aside room for it
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from patchbatch import __version__
+from patchbatch import __version__, program
 from patchbatch.data.files import check_overwriting, peek
 from patchbatch.errors import PatchBatchError
 
@@ -46,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_pairs(parser.add_argument_group("pairs"))
     _add_scorer(parser.add_argument_group("scorer"))
     _add_outputs(parser.add_argument_group("what comes out"))
+    program.add_common(parser)
     return parser
 
 
@@ -155,18 +156,17 @@ def check_files(arguments: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `patchbatch-verify`; return 0, or 1 after a one-line message. Usage errors exit with 2."""
     arguments = build_parser().parse_args(argv)
-    try:
-        kind = checked_kind(arguments)
-        check_files(arguments)
-        # Imported after the arguments are known to be right, so that --help and usage errors are quick.
-        from patchbatch.transfer.verification import command as verify_command  # noqa: PLC0415
+    return program.run("patchbatch-verify", lambda: _run(arguments), arguments)
 
-        for line in verify_command.run(arguments, kind):
-            print(line)
-    except PatchBatchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+def _run(arguments: argparse.Namespace) -> None:
+    kind = checked_kind(arguments)
+    check_files(arguments)
+    # Imported after the arguments are known to be right, so that --help and usage errors are quick.
+    from patchbatch.transfer.verification import command as verify_command  # noqa: PLC0415
+
+    for line in verify_command.run(arguments, kind):
+        print(line)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from flow import cli
-from flow.paper import PATCHMATCH
 from flow.pipeline import estimate_flow
-from flow.presets import PRESETS, preset_of_kind
+from flow.presets import PAPER_PATCHMATCH, PRESETS, preset_of_kind
 from flow.settings import flow_settings, read_settings, settings_text
 from flow.synthetic import demo_scene
 from patchbatch.descriptors.description import describe, standardize
@@ -22,7 +21,7 @@ PAPER = [name for name, preset in PRESETS.items() if preset.paper]
 
 def test_patchmatch_as_in_the_program():
     """Reference 1.7: passes, radius of the random search, and box of the random start."""
-    kitti, sintel = PATCHMATCH["kitti"], PATCHMATCH["sintel"]
+    kitti, sintel = PAPER_PATCHMATCH["kitti"], PAPER_PATCHMATCH["sintel"]
     assert (kitti.passes, kitti.search_radius, kitti.start_x, kitti.start_y) == (2, 5, 500, 10)
     assert (sintel.passes, sintel.search_radius, sintel.start_x, sintel.start_y) == (2, 20, 10, 10)
 
@@ -31,7 +30,7 @@ def test_patchmatch_as_in_the_program():
 def test_every_stage_is_the_papers(name):
     settings, kind = flow_settings(name), PRESETS[name].kind
     assert settings.description.standardization == "image" and settings.description.single_scale
-    assert settings.matching.method == "patchmatch" and settings.matching.search == PATCHMATCH[kind]
+    assert settings.matching.method == "patchmatch" and settings.matching.search == PAPER_PATCHMATCH[kind]
     # Reference 1.6: a match comes back to within 1 px, and nothing else is asked.
     assert (settings.matching.check_threshold, settings.matching.smallest_island) == (1.0, 0)
     assert settings.interpolation.estimator == "affine" and settings.interpolation.confidence_power == 0

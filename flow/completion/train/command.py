@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flow.completion.train.plan import make_plan
 from flow.completion.train.settings import ChoiceTraining
-from patchbatch.errors import PatchBatchError
+from patchbatch import program
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -29,6 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="the weights (%(default)s); what a stopped run goes on from lies beside it",
     )  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (auto)")
+    program.add_common(parser)
     return parser
 
 
@@ -75,15 +76,14 @@ def main(argv: list[str] | None = None) -> int:
     """Make samples, teach, write; return the exit status (0 done, 1 bad input). Usage errors exit with 2."""
     arguments = build_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
-        plan = make_plan(arguments)
-        from flow.completion.train.teach import run  # noqa: PLC0415 - imports torch
+    return program.run("flow.completion.train", lambda: _run(arguments), arguments)
 
-        print(run(plan))
-    except PatchBatchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+def _run(arguments: argparse.Namespace) -> None:
+    plan = make_plan(arguments)
+    from flow.completion.train.teach import run  # noqa: PLC0415 - imports torch
+
+    print(run(plan))
 
 
 if __name__ == "__main__":

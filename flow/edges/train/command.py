@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from flow.edges.train.settings import SPLITS, EdgeTraining, boundary_pairs
+from patchbatch import program
 from patchbatch.data.files import make_folder, peek
 from patchbatch.errors import PatchBatchError
 
@@ -36,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=defaults.seed, help="(%(default)s)")
     parser.add_argument("--test-images", type=int, metavar="N", help="score on the first N only (all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores to FILE")
+    program.add_common(parser)
     return parser
 
 
@@ -43,20 +45,19 @@ def main(argv: list[str] | None = None) -> int:
     """Train, score, write; return the exit status (0 done, 1 bad input). Usage errors exit with 2."""
     arguments = build_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        training = check(arguments)
-        from flow.edges.train import teach  # noqa: PLC0415 - imports torch
+    return program.run("flow.edges.train", lambda: _run(arguments), arguments)
 
-        weights = arguments.score
-        if weights is None:
-            weights = teach.train_and_save(arguments.data, training, arguments.output)
-        figures = teach.score(arguments.data, weights, arguments.test_images)
-        print("\n".join(f"{name}: {value:.4f}" for name, value in figures.items()))
-        _write_report(arguments, figures, training)
-    except PatchBatchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+def _run(arguments: argparse.Namespace) -> None:
+    training = check(arguments)
+    from flow.edges.train import teach  # noqa: PLC0415 - imports torch
+
+    weights = arguments.score
+    if weights is None:
+        weights = teach.train_and_save(arguments.data, training, arguments.output)
+    figures = teach.score(arguments.data, weights, arguments.test_images)
+    print("\n".join(f"{name}: {value:.4f}" for name, value in figures.items()))
+    _write_report(arguments, figures, training)
 
 
 def check(arguments: argparse.Namespace) -> EdgeTraining:

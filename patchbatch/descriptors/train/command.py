@@ -10,6 +10,7 @@ import logging
 import sys
 from pathlib import Path
 
+from patchbatch import program
 from patchbatch.descriptors.losses.table import LOSSES
 from patchbatch.descriptors.network.config import NETWORKS
 from patchbatch.descriptors.train.plan import UNIT_LENGTH_RULE, make_plan
@@ -20,7 +21,6 @@ from patchbatch.descriptors.train.settings import (
     SourceSettings,
     TrainSettings,
 )
-from patchbatch.errors import PatchBatchError
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -47,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_loss(parser.add_argument_group("loss"))
     _add_pairs(parser.add_argument_group("pairs"))
     _add_schedule(parser.add_argument_group("schedule"))
+    program.add_common(parser)
     return parser
 
 
@@ -145,16 +146,15 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit status (0 done, 1 bad input). Usage errors exit with 2."""
     arguments = build_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
-        plan = make_plan(arguments)
-        from patchbatch.descriptors.train.run import processes, train  # noqa: PLC0415 - imports torch
+    return program.run("patchbatch.descriptors.train", lambda: _run(arguments), arguments)
 
-        with processes():
-            print(train(plan))
-    except PatchBatchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+def _run(arguments: argparse.Namespace) -> None:
+    plan = make_plan(arguments)
+    from patchbatch.descriptors.train.run import processes, train  # noqa: PLC0415 - imports torch
+
+    with processes():
+        print(train(plan))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,95 @@
+"""What all command lines of the project share: how they begin, and how they end when something goes wrong."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+from patchbatch.errors import PatchBatchError
+
+INTERRUPTED, CLOSED_PIPE = 130, 141
+"""Exit status after Ctrl-C, and when nobody reads the output any more: those of a shell."""
+
+
+def add_common(group: argparse._ActionsContainer) -> None:
+    """Add the options that every command has, `--threads` and `--debug`."""
+    group.add_argument(
+        "--threads", type=_count, metavar="N",
+        help="processors to use (default: all that this process may use, or OMP_NUM_THREADS)",
+    )  # fmt: skip
+    group.add_argument("--debug", action="store_true", help="show where in the program an error came up")
+
+
+def run(name: str, work: Callable[[], int | None], arguments: argparse.Namespace) -> int:
+    """Do the work of a command, and return its exit status.
+
+    Whatever goes wrong ends in one line on stderr, which begins with the name, and status 1; Ctrl-C in status
+    130; output that nobody reads any more quietly in 141. With `--debug` errors are raised.
+
+    Parameters
+    ----------
+    name
+        Of the command.
+    work
+        Returns an exit status, None for 0.
+    arguments
+        Parsed, with what `add_common` added.
+    """
+    _wait_without_spinning()
+    try:
+        if arguments.threads is not None:
+            from patchbatch.threads import set_threads  # noqa: PLC0415 - only where it is asked for
+
+            set_threads(arguments.threads)
+        status = work() or 0
+        sys.stdout.flush()  # while a closed pipe can still be told from success
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        return CLOSED_PIPE
+    except Exception as error:
+        if arguments.debug:
+            raise
+        print(f"{name}: {explained(error)}", file=sys.stderr)
+        return 1
+    return status
+
+
+def explained(error: Exception) -> str:
+    """Return one line for an error, whatever raised it.
+
+    Examples
+    --------
+    >>> explained(PatchBatchError("a.png does not exist"))
+    'a.png does not exist'
+    >>> explained(PermissionError(13, "Permission denied", "out.flo"))
+    'out.flo: Permission denied'
+    >>> explained(ValueError("bad shape"))
+    'ValueError: bad shape; this is a fault of the program, --debug shows where'
+    """
+    text = " ".join(str(error).split())
+    if isinstance(error, PatchBatchError):
+        return text
+    if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text:
+        return "memory is short; use smaller images, or a machine with more"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {text}; this is a fault of the program, --debug shows where"
+
+
+def _wait_without_spinning() -> None:
+    """Let threads of torch that wait for each other sleep, unless the user has said how they wait.
+
+    On a machine that others use too, threads that spin take the processors that those they wait for need.
+    """
+    if not any(name in os.environ for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")):
+        os.environ["OMP_WAIT_POLICY"] = "passive"
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processors; give 1 or more")
+    return int(text)

@@ -1,0 +1,144 @@
+"""How commands end: one line for whatever goes wrong, in all of them."""
+
+import argparse
+import os
+import subprocess
+import sys
+
+import pytest
+
+from patchbatch import program
+from patchbatch.errors import PatchBatchError
+
+COMMANDS = {
+    "patchbatch-flow": "flow.cli",
+    "patchbatch-verify": "patchbatch.transfer.cli",
+    "patchbatch.descriptors.train": "patchbatch.descriptors.train.command",
+    "flow.completion.train": "flow.completion.train.command",
+    "flow.edges.train": "flow.edges.train.command",
+}
+WORDS = {
+    "patchbatch-flow": ["a.png", "b.png"],
+    "patchbatch-verify": ["x.npy"],
+    "patchbatch.descriptors.train": ["--photos", ".", "--output", "out"],
+    "flow.completion.train": [
+        "--photos",
+        ".",
+        "--frames",
+        ".",
+        "--cache",
+        "x",
+        "--output",
+        "out.safetensors",
+    ],
+    "flow.edges.train": ["--data", ".", "--output", "out.safetensors"],
+}
+
+
+def end(error, *, debug=False):
+    def work():
+        raise error
+
+    return program.run("name", work, argparse.Namespace(threads=None, debug=debug))
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (PatchBatchError("a.png does not exist"), "a.png does not exist"),
+        (PatchBatchError("two\nlines"), "two lines"),
+        (OSError(28, "No space left on device", "out.flo"), "out.flo: No space left on device"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (MemoryError(), "memory is short; use smaller images, or a machine with more"),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+            "memory is short; use smaller images, or a machine with more",
+        ),
+        (
+            ValueError("bad\nshape"),
+            "ValueError: bad shape; this is a fault of the program, --debug shows where",
+        ),
+    ],
+)
+def test_errors_are_one_line(error, line, capsys):
+    assert end(error) == 1
+    assert capsys.readouterr().err == f"name: {line}\n"
+    with pytest.raises(type(error)):
+        end(error, debug=True)
+
+
+def test_ctrl_c_is_quiet(capsys):
+    assert end(KeyboardInterrupt()) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_status_of_the_work_is_passed_on():
+    nothing = argparse.Namespace(threads=None, debug=False)
+    assert program.run("name", lambda: None, nothing) == 0
+    assert program.run("name", lambda: 3, nothing) == 3
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    "error", ["MemoryError()", "OSError(5, 'Input/output error', 'some.file')", "ValueError('x')"]
+)
+def test_no_command_shows_a_traceback(name, error, tmp_path):
+    """Whatever the work raises, wherever it comes up: here, when files are looked at."""
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "import patchbatch.data.files\n"
+        f"import {COMMANDS[name]} as command\n"
+        f"def broken(*given, **named): raise {error}\n"
+        "from patchbatch import program\n"
+        "real = program.run\n"
+        "program.run = lambda name, work, arguments: real(name, broken, arguments)\n"
+        f"sys.exit(command.main({WORDS[name]!r}))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and done.stderr.startswith(f"{name}: ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_closed_pipe_is_quiet():
+    code = (
+        "import argparse, sys\n"
+        "from patchbatch import program\n"
+        "def work():\n    for n in range(10**6): print(n)\n"
+        "sys.exit(program.run('name', work, argparse.Namespace(threads=None, debug=False)))\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.readline()
+    process.stdout.close()
+    with process.stderr:
+        assert process.stderr.read() == b""
+    assert process.wait() == 141
+
+
+@pytest.mark.parametrize("words", [["--threads", "0"], ["--threads", "-1"], ["--threads", "two"]])
+def test_wrong_numbers_of_threads_are_wrong_usage(words, capsys):
+    parser = argparse.ArgumentParser()
+    program.add_common(parser)
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args(words)
+    assert ended.value.code == 2 and "number of processors" in capsys.readouterr().err
+
+
+def test_threads_are_set_and_wait_without_spinning():
+    code = (
+        "import argparse, os\n"
+        "from patchbatch import program\n"
+        "def work():\n"
+        "    import torch\n"
+        "    from patchbatch.threads import thread_count\n"
+        "    print(torch.get_num_threads(), thread_count(), os.environ['OMP_WAIT_POLICY'])\n"
+        "program.run('name', work, argparse.Namespace(threads=1, debug=True))\n"
+    )
+    known = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    for given, policy in ({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active"):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=known | given, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.split() == ["1", "1", policy]

@@ -36,8 +36,8 @@ def describe_environment(device: str) -> dict[str, Any]:
         "opencv": cv2.__version__,
         "numpy": np.__version__,
         "cpu": cpu_model(),
-        "threads": _threads(),
-        "device": _device_name(device),
+        "threads": thread_count(),
+        "device": device_name(device),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     commit = checkout_commit(Path(__file__))
@@ -79,7 +79,7 @@ def _torch_version() -> str:
         return "unknown"
 
 
-def _threads() -> int:
+def thread_count() -> int:
     """Return the threads the run had: torch's own count if it was used, else the usable processors."""
     if "torch" in sys.modules:
         return int(sys.modules["torch"].get_num_threads())
@@ -88,7 +88,8 @@ def _threads() -> int:
     return os.cpu_count() or 1
 
 
-def _device_name(device: str) -> str:
+def device_name(device: str) -> str:
+    """Return a device with the name of the GPU, if it is one."""
     if device.startswith("cuda") and "torch" in sys.modules:
         return f"{device} ({sys.modules['torch'].cuda.get_device_name(device)})"
     return device

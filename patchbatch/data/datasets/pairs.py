@@ -121,7 +121,8 @@ def _search(kind: Dataset, root: Path, testing: bool = False) -> list[FlowPair]:
     """List the pairs of the root itself, else of the first folder below it that has any."""
     children = sorted(c for c in root.iterdir() if c.is_dir() and not c.name.startswith("."))
     usual = [root / name for name in kind.folders if root / name in children]
-    return next((pairs for base in (root, *usual, *children) if (pairs := kind.pairs(base, testing=testing))), [])
+    listed = (kind.pairs(base, testing=testing) for base in (root, *usual, *children))
+    return next((pairs for pairs in listed if pairs), [])
 
 
 def _read_field(pair: FlowPair, path: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -40,7 +40,7 @@ class FlowPair:
     invalid: Path | None = None
 
     def is_complete(self) -> bool:
-        """Tell whether both frames and the truth, if there is one, are there; a partial copy often lacks some."""
+        """Tell whether all files are there, the truth if it is published; a partial copy often lacks some."""
         files = (self.image1, self.image2, *([] if self.flow is None else [self.flow]))
         return all(file.is_file() for file in files)
 

@@ -74,17 +74,19 @@ def _opened(path: Path) -> IO[bytes]:
     """Open a file for appending, for this process alone; a line that a killed run left half is cut off."""
     try:
         file = open(path, "ab+")  # noqa: SIM115 - stays open as long as the run
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        file.seek(0)
-        file.truncate(file.read().rfind(b"\n") + 1)
-    except BlockingIOError:
-        raise PatchBatchError(
-            f"another run is at work in {path.parent}; wait, or give --keep another"
-        ) from None
     except OSError as error:
         raise PatchBatchError(
             f"{path} cannot be used ({error.strerror}); give --keep another folder"
         ) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise PatchBatchError(
+            f"another run is at work in {path.parent}; wait, or give --keep another folder"
+        ) from error
+    file.seek(0)
+    file.truncate(file.read().rfind(b"\n") + 1)
     return file
 
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ def describe_environment(device: str) -> dict[str, Any]:
     return environment if commit is None else environment | {"commit": commit}
 
 
+@cache
 def cpu_model() -> str:
     """Return the processor's name as the system gives it, else the architecture."""
     try:

@@ -195,7 +195,7 @@ def in_time(seconds: float) -> str:
     Examples
     --------
     >>> in_time(7.4), in_time(150), in_time(7300)
-    ('7 s', '2.5 min', '2 h 2 min')
+    ('7 s', '2.5 min', '2 h 1 min')
     """
     if seconds < 90:
         return f"{seconds:.0f} s"

@@ -50,3 +50,56 @@ def make_sintel_testing(root: Path, scenes: int, frames: int) -> Path:
 def write_frame(path: Path, image: np.ndarray) -> None:
     """Write an image file."""
     assert cv2.imwrite(str(path), image)
+
+
+TRAINING = ("kitti2015", "kitti2012", "sintel-final", "sintel-clean", "middlebury", "chairs")
+HEIGHTS, WIDTH = (4, 8), 10  # of the two pairs of a training tree
+MOTION = (6.0, 8.0)  # of every pixel, 10 px long
+
+
+def make_training(root: Path, dataset: str) -> Path:
+    """Make a tree with truth: two pairs that move by `MOTION`, with the masks that the data set has.
+
+    The left half is foreground, or occluded; the top half is visible in both frames of KITTI.
+    """
+    for number, height in enumerate(HEIGHTS, 1):
+        frame1, frame2, flow = _training_files(root, dataset, number)
+        truth = np.full((height, WIDTH, 2), MOTION, np.float32)
+        left = np.zeros((height, WIDTH, 3), np.uint8)
+        left[:, : WIDTH // 2] = 255
+        for path in (frame1, frame2, flow):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        for path in (frame1, frame2):
+            write_frame(path, left)
+        write_flow(flow, truth)
+        if dataset.startswith("kitti"):
+            masks = {"flow_noc": None, "obj_map": left[..., 0]}
+        else:
+            masks = {"occlusions": left[..., 0]} if dataset.startswith("sintel") else {}
+        for name, mask in masks.items():
+            path = Path(str(flow).replace("flow_occ", name).replace("training/flow/", f"training/{name}/"))
+            path = path.with_suffix(".png")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if mask is None:
+                write_flow(path, truth, np.arange(height)[:, None].repeat(WIDTH, 1) < height // 2)
+            else:
+                write_frame(path, mask)
+    return root
+
+
+def _training_files(root: Path, dataset: str, number: int) -> tuple[Path, Path, Path]:
+    """Return where both frames and the truth of a pair lie."""
+    if dataset.startswith("kitti"):
+        base, images = root / dataset / "training", "image_2" if dataset == "kitti2015" else "image_0"
+        name = f"{number:06d}_10.png"
+        return base / images / name, base / images / f"{number:06d}_11.png", base / "flow_occ" / name
+    if dataset.startswith("sintel"):
+        base, scene = root / "sintel/training", f"scene_{number}"
+        frames = base / dataset.removeprefix("sintel-") / scene
+        return frames / "frame_0001.png", frames / "frame_0002.png", base / "flow" / scene / "frame_0001.flo"
+    if dataset == "middlebury":
+        frames = root / dataset / f"other-data/Scene{number}"
+        truth = root / dataset / f"other-gt-flow/Scene{number}/flow10.flo"
+        return frames / "frame10.png", frames / "frame11.png", truth
+    base = root / dataset / "data"
+    return base / f"{number:05d}_img1.ppm", base / f"{number:05d}_img2.ppm", base / f"{number:05d}_flow.flo"

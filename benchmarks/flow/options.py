@@ -54,7 +54,7 @@ def add_printing(group: argparse._ArgumentGroup) -> None:
     add_choice(group, "--format", FORMATS, "markdown")
     group.add_argument(
         "--published", action="store_true",
-        help="add the rows of the PatchBatch paper, test-set figures of 2015-2016 "
+        help="add the rows of the PatchBatch paper, figures of test sets, and small networks by ptlflow "
         f"({', '.join(PUBLISHED)})",
     )  # fmt: skip
     add_json(group, "pair")

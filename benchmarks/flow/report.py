@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.flow.printing.columns import decimals_of, figures_shown, title_of
 from benchmarks.flow.printing.forms import FORMATS, Shown
-from benchmarks.flow.printing.published import PUBLISHED, WHERE
+from benchmarks.flow.printing.published import PUBLISHED
 from benchmarks.models import short_name
 from benchmarks.report import number
 
@@ -36,7 +36,7 @@ def format_table(
     form
         A name of `benchmarks.flow.printing.forms.FORMATS`.
     published
-        Add the rows of `PUBLISHED`, and a line that says what they are.
+        Add the rows of `PUBLISHED`, and lines that say what they are.
     """
     text: str = FORMATS[form].load()(shown_table(dataset, rows, columns, published))
     return text
@@ -47,9 +47,8 @@ def shown_table(
 ) -> Shown:
     """Return the cells of `format_table`."""
     figures = figures_shown(dataset, rows, columns)
-    others = PUBLISHED[dataset] if published else None
-    if others is not None and others.figure not in figures:
-        figures = [others.figure, *figures]
+    others = PUBLISHED[dataset] if published else ()
+    figures = [*dict.fromkeys(one.figure for one in others if one.figure not in figures), *figures]
     # A sparse field without errors beside it has nothing but its density to be told by.
     density = columns == "all" or not figures
     titles = [title_of(dataset, figure, columns) for figure in figures]
@@ -66,16 +65,16 @@ def shown_table(
         ]
         for row in rows
     ]
-    if others is not None:
-        cells += [
-            [
-                row.method, "", "", WHERE, *([""] if density else []),
-                *(number(row.error if f == others.figure else None, decimals_of(f)) for f in figures),
-                _seconds(row.seconds),
-            ]
-            for row in others.rows
-        ]  # fmt: skip
-    return Shown(header, cells, len(_LABELS), [] if others is None else [others.note])
+    cells += [
+        [
+            row.method, "", "", one.where, *([""] if density else []),
+            *(number(row.error if figure == one.figure else None, decimals_of(figure)) for figure in figures),
+            _seconds(row.seconds),
+        ]
+        for one in others
+        for row in one.rows
+    ]  # fmt: skip
+    return Shown(header, cells, len(_LABELS), [one.note for one in others])
 
 
 def _stage(row: Mapping[str, Any]) -> str:

@@ -16,8 +16,8 @@ _TALK = (
     "times their authors named, of other machines."
 )
 _PTLFLOW = (
-    "Rows of the training set are networks taught on FlyingChairs and FlyingThings3D (C+T), measured by ptlflow "
-    "on all pairs with public truth, by its own averaging."
+    "Rows of the training set are networks taught on FlyingChairs and FlyingThings3D (C+T), measured by "
+    "ptlflow on all pairs with public truth, by its own averaging."
 )
 
 

@@ -183,8 +183,12 @@ def test_methods_and_pairs_may_be_added(
     assert main(["flow", "chairs", str(chairs), "--method", "zero", "--keep", kept, "--limit", "2"]) == 0
     more = ["flow", "chairs", str(chairs), "--method", "dis-fast", "zero", "--keep", kept]
     assert main([*more, "--json", str(file)]) == 0
-    rows = json.loads(file.read_text())["rows"]
-    assert [(row["method"], row["pairs"]) for row in rows] == [("dis-fast", PAIRS), ("zero", PAIRS)]
+    found = json.loads(file.read_text())
+    assert [(row["method"], row["pairs"]) for row in found["rows"]] == [("dis-fast", PAIRS), ("zero", PAIRS)]
+    # Pair by pair and method by method, whatever was there before.
+    assert [(row["pair"], row["method"]) for row in found["per_pair"]] == [
+        (f"{number:05d}", method) for number in range(1, PAIRS + 1) for method in ("dis-fast", "zero")
+    ]
     assert lines_of(tmp_path / "kept" / "results.jsonl") == 2 * PAIRS
 
 

@@ -34,7 +34,7 @@ def add_limit(parser: argparse.ArgumentParser, of: str = " of each data set") ->
     parser.add_argument("--limit", type=positive, metavar="N", help=f"only the first N pairs{of}")
 
 
-def add_json(parser: argparse.ArgumentParser, also: str = "") -> None:
+def add_json(parser: argparse._ActionsContainer, also: str = "") -> None:
     """Add --json; `also` says what the file has besides the figures of the table."""
     figures = f"all figures, also of every {also}," if also else "all figures"
     parser.add_argument("--json", metavar="FILE", help=f"write {figures} to FILE")

@@ -43,7 +43,12 @@ class Frames:
 
 
 def find_jobs(
-    root: Path | str, datasets: Sequence[str] = (), *, limit: int | None = None, names: Sequence[str] = ()
+    root: Path | str,
+    datasets: Sequence[str] = (),
+    *,
+    limit: int | None = None,
+    names: Sequence[str] = (),
+    testing: bool = False,
 ) -> list[FlowPair]:
     """List the pairs that a benchmark runs on, data set by data set.
 
@@ -57,6 +62,8 @@ def find_jobs(
         Only the first so many pairs of each data set; None = all.
     names
         Only the pairs of these names; empty = all.
+    testing
+        The pairs of the data sets named whose truth is not published, in place of those with truth.
 
     Raises
     ------
@@ -65,7 +72,8 @@ def find_jobs(
         is none at all.
     """
     if datasets:
-        pairs = [pair for name in dict.fromkeys(datasets) for pair in find_pairs(name, root)[:limit]]
+        each = (find_pairs(name, root, testing=testing)[:limit] for name in dict.fromkeys(datasets))
+        pairs = [pair for found in each for pair in found]
     else:
         pairs = _all_there(root, limit)
     missing = [name for name in names if name not in {pair.name for pair in pairs}]

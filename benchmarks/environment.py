@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -36,14 +37,15 @@ def describe_environment(device: str) -> dict[str, Any]:
         "opencv": cv2.__version__,
         "numpy": np.__version__,
         "cpu": cpu_model(),
-        "threads": _threads(),
-        "device": _device_name(device),
+        "threads": thread_count(),
+        "device": device_name(device),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     commit = checkout_commit(Path(__file__))
     return environment if commit is None else environment | {"commit": commit}
 
 
+@cache
 def cpu_model() -> str:
     """Return the processor's name as the system gives it, else the architecture."""
     try:
@@ -79,7 +81,7 @@ def _torch_version() -> str:
         return "unknown"
 
 
-def _threads() -> int:
+def thread_count() -> int:
     """Return the threads the run had: torch's own count if it was used, else the usable processors."""
     if "torch" in sys.modules:
         return int(sys.modules["torch"].get_num_threads())
@@ -88,7 +90,8 @@ def _threads() -> int:
     return os.cpu_count() or 1
 
 
-def _device_name(device: str) -> str:
+def device_name(device: str) -> str:
+    """Return a device with the name of the GPU, if it is one."""
     if device.startswith("cuda") and "torch" in sys.modules:
         return f"{device} ({sys.modules['torch'].cuda.get_device_name(device)})"
     return device

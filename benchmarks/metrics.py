@@ -257,6 +257,20 @@ def _names_and_rules(name: str) -> tuple[tuple[str, bool], ...]:
     return ((name, _POOLED.match(base) is not None),)
 
 
+def rule_of(figure: str) -> tuple[str, bool]:
+    """Return the tally that a published figure is made of, and whether it pools the pixels of all pairs.
+
+    Examples
+    --------
+    >>> rule_of("Fl-all"), rule_of("Fl-all-per-image"), rule_of("Out-Noc")
+    (('Fl-all', True), ('Fl-all', False), ('Out-Noc', False))
+    """
+    for name, (per_image, pooled) in _BOTH_RULES.items():
+        if figure in (per_image, pooled):
+            return name, figure == pooled
+    return figure, _POOLED.match(figure) is not None
+
+
 def summarise(scores: Sequence[dict[str, Tally]]) -> dict[str, float]:
     """Join the tallies of several pairs into the figures of the data set.
 

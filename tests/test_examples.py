@@ -3,12 +3,15 @@
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
 
 from flow.synthetic import demo_scene
 from patchbatch.data import write_image
+from patchbatch.errors import PatchBatchError
+from patchbatch.tables import load_object
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -50,3 +53,19 @@ def test_python_of_readme(frames):
     code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL).group(1)
     out = run(frames, "-c", code)
     assert "(96, 128, 2)" in out
+
+
+@pytest.mark.parametrize(
+    ("there", "says"),
+    [(False, "this example needs torchvision"), (True, "RAFT_WEIGHTS is 'nowhere.pth'; set it to a file")],
+)
+def test_raft_refuses_in_one_line_what_it_lacks(there, says, monkeypatch):
+    name = "torchvision.models.optical_flow"
+    made = types.SimpleNamespace(raft_large=None, raft_small=None) if there else None
+    for module in ("torchvision", "torchvision.models", name):
+        monkeypatch.setitem(sys.modules, module, made)
+    monkeypatch.setenv("RAFT_WEIGHTS", "nowhere.pth")
+    monkeypatch.syspath_prepend(str(ROOT))
+    with pytest.raises(PatchBatchError) as caught:
+        load_object("examples.torchvision_raft:raft")
+    assert says in str(caught.value) and "\n" not in str(caught.value)

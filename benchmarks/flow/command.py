@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from benchmarks.arguments import (
     add_device,
-    add_json,
     add_limit,
     add_models,
     add_preset,
@@ -17,23 +16,29 @@ from benchmarks.arguments import (
     model_for,
     not_negative,
 )
+from benchmarks.flow.options import add_printing, add_running, check_printing, running_of, show
+from benchmarks.flow.running.processes import group_of_torchrun, sharing_threads
 from benchmarks.flow.table import METHODS, OWN
-from benchmarks.pages.folder import check_folder
 from flow.matching.table import MATCHERS
 from flow.presets import PRESETS
 from patchbatch.data.datasets.table import DATASETS
 from patchbatch.models import DEFAULT_MODEL, MODELS
 
 if TYPE_CHECKING:
-    from benchmarks.flow.settings import FlowBenchmark
+    from benchmarks.flow.settings import FlowBenchmark, Running
 
 DESCRIPTION = """\
 Score methods on the pairs of a data set: a table on stdout, everything with --json.
-EPE and Out-* are means over the pairs, Fl-all pools the pixels of all pairs; shares in percent."""
+EPE and Out-* are means over the pairs, Fl-all pools the pixels of all pairs; shares in percent.
+A pair that cannot be read is told in a line and left out; the exit status is 0 if every pair was scored."""
 METHODS_HELP = f"""\
 repeatable: {", ".join(METHODS)}, or NAME=FOLDER with .flo, KITTI .png, .pfm or .npz files named as for the
 benchmark's upload (flow/000002_10, final/alley_1/frame0002), like its ground truth, or like the pair (000002,
-RubberWhale) ({OWN})"""
+RubberWhale), or NAME=module:function of two frames, uint8 RGB (H, W, 3), that returns the flow (H, W, 2)
+({OWN})"""
+MATCHES_HELP = f"""\
+repeatable: NAME=FOLDER with any program's matches, x1 y1 x2 y2 [score] a line in .txt files of the same
+names, made dense by the stages of {OWN}"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,14 +48,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", choices=tuple(DATASETS), metavar="DATASET", help=", ".join(DATASETS))
     parser.add_argument("root", metavar="ROOT", help="the data set's folder, or the one that holds it")
     parser.add_argument("--method", nargs="+", action="extend", metavar="M", help=METHODS_HELP)
+    parser.add_argument("--matches", nargs="+", action="extend", metavar="M", help=MATCHES_HELP)
     add_limit(parser, of="")
+    parser.add_argument(
+        "--testing", action="store_true", help="the pairs whose truth is not published: fields and times"
+    )
     parser.add_argument(
         "--keep-invalid", action="store_true", help="count the pixels of Sintel's invalid mask too"
     )
-    add_json(parser, "pair")
-    parser.add_argument(
-        "--report", metavar="DIR", help="write a page with curves and a viewer of all pairs, DIR/index.html"
-    )
+    add_printing(parser.add_argument_group("what is shown and written of the figures"))
+    add_running(parser.add_argument_group("how it is run"))
     _add_pipeline_arguments(parser.add_argument_group(f"of the method {OWN}"))
     parser.set_defaults(run=run)
 
@@ -73,7 +80,7 @@ def benchmark_of(arguments: argparse.Namespace) -> FlowBenchmark:
     return FlowBenchmark(
         dataset=arguments.dataset,
         root=arguments.root,
-        methods=tuple(arguments.method or [OWN]),
+        methods=tuple(arguments.method or ([] if arguments.matches else [OWN])),
         models=tuple(arguments.model or [model_for(arguments.preset)]),
         preset=arguments.preset,
         matcher=arguments.matcher,
@@ -84,11 +91,18 @@ def benchmark_of(arguments: argparse.Namespace) -> FlowBenchmark:
         seed=arguments.seed,
         limit=arguments.limit,
         keep_invalid=arguments.keep_invalid,
+        matches=tuple(arguments.matches or []),
+        testing=arguments.testing,
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the benchmark, print its table and write its file.
+    """Run the benchmark, print its table and write its files.
+
+    Returns
+    -------
+    int
+        0, or 1 if a pair could not be scored, or 130 after an interruption.
 
     Raises
     ------
@@ -96,21 +110,35 @@ def run(arguments: argparse.Namespace) -> int:
         For anything the user can mend.
     """
     check_outputs(arguments.json)
-    benchmark = benchmark_of(arguments)
+    check_printing(arguments)
+    benchmark, running = benchmark_of(arguments), running_of(arguments)
     benchmark.check()
-    check_folder(arguments.report)
-    # Imported after all that can be said without: torch takes seconds.
-    from benchmarks.flow import runner  # noqa: PLC0415
-    from benchmarks.flow.report import format_table  # noqa: PLC0415
-    from benchmarks.pages.page import write_page  # noqa: PLC0415
-    from benchmarks.pages.recorder import recorder_for  # noqa: PLC0415
-    from benchmarks.report import write_json  # noqa: PLC0415
+    running.check(benchmark)
+    try:
+        return _measure(arguments, benchmark, running)
+    except KeyboardInterrupt:
+        kept = "nothing is kept; with --keep DIR the same command would go on where it was"
+        if running.folder is not None:
+            kept = f"the same command goes on where it was, from {running.folder}"
+        print(f"stopped: {kept}", file=sys.stderr)
+        return 130
 
-    recorder = recorder_for(arguments.report, keep_invalid=benchmark.keep_invalid)
-    report = runner.run(benchmark, recorder)
-    print(format_table(report["dataset"], report["rows"]))
-    if arguments.json is not None:
-        write_json(arguments.json, report)
-    if recorder is not None:
-        print(f"report: {write_page(recorder, report)}", file=sys.stderr)
+
+def _measure(arguments: argparse.Namespace, benchmark: FlowBenchmark, running: Running) -> int:
+    with sharing_threads():
+        # Imported after all that can be said without: torch takes seconds, and reads the number of threads.
+        from benchmarks.flow import runner  # noqa: PLC0415
+
+        report = runner.run_shared(benchmark, running, group_of_torchrun())
+    if report is None:  # another process of torchrun shows it
+        return 0
+    show(arguments, report)
+    if running.submission is not None and not report["failed"]:
+        from benchmarks.flow.upload.submission import make_submission  # noqa: PLC0415
+
+        print(make_submission(running, benchmark), file=sys.stderr)
+    if report["failed"]:
+        count = len({one["pair"] for one in report["failed"]})
+        print(f"{count} pairs failed, see above; all others are scored", file=sys.stderr)
+        return 1
     return 0

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.flow.table import OWN
+from benchmarks.flow.names import FINAL, result_file
+from benchmarks.flow.table import OWN, Label
 from patchbatch.data.datasets.pairs import FlowPair
 from patchbatch.data.images import read_image
 from patchbatch.models import load_descriptor
@@ -73,6 +75,11 @@ class Method:
     run: Callable[[FlowPair], dict[str, StageResult]]
     device: str = "cpu"
 
+    @property
+    def label(self) -> Label:
+        """What it is told apart by."""
+        return Label(self.name, self.model)
+
 
 def patchbatch_method(model: str, benchmark: FlowBenchmark) -> Method:
     """Return this project's pipeline with one model, loaded here and kept for all pairs.
@@ -111,6 +118,42 @@ def patchbatch_method(model: str, benchmark: FlowBenchmark) -> Method:
     return Method(OWN, model, run, str(descriptor.device))
 
 
+def matches_method(name: str, folder: Path, benchmark: FlowBenchmark) -> Method:
+    """Return the dense stages of this project on match lists of another program.
+
+    Parameters
+    ----------
+    name
+        For the table.
+    folder
+        Text files `x1 y1 x2 y2 [score]` a line, with the suffix .txt and the names of `result_names`.
+    benchmark
+        Whose settings of the dense stages count.
+
+    Raises
+    ------
+    PatchBatchError
+        When run, if a pair has no file.
+    """
+    from flow.pipeline import estimate_flow  # noqa: PLC0415 (as above)
+
+    preset, settings = benchmark.resolved_preset, benchmark.flow_settings()
+
+    def run(pair: FlowPair) -> dict[str, StageResult]:
+        result = estimate_flow(
+            read_image(pair.image1),
+            read_image(pair.image2),
+            preset=preset,
+            settings=settings,
+            refine=benchmark.refine,
+            matches=result_file(folder, pair, (".txt",)),
+            keep_stages=True,
+        )
+        return stages_of(result)
+
+    return Method(name, None, run)
+
+
 def stages_of(result: FlowResult) -> dict[str, StageResult]:
     """Split a result of the pipeline into its fields, each with the time to get that far."""
     kept = [stage for stage in ("matches", "interpolated", "chosen") if stage in result.stages]
@@ -119,14 +162,9 @@ def stages_of(result: FlowResult) -> dict[str, StageResult]:
         stage: StageResult(flow, valid, _seconds_until(stage, result.seconds))
         for stage, (flow, valid) in fields.items()
     }
-    final = StageResult(
-        result.flow,
-        result.valid,
-        _seconds_until("final", result.seconds),
-        result.confidence,
-        result.occluded,
-    )
-    return stages | {"final": final}
+    seconds = _seconds_until(FINAL, result.seconds)
+    final = StageResult(result.flow, result.valid, seconds, result.confidence, result.occluded)
+    return stages | {FINAL: final}
 
 
 def _seconds_until(stage: str, seconds: Mapping[str, float]) -> dict[str, float]:

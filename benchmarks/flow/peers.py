@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.flow.methods import Method, StageResult
-from benchmarks.flow.table import METHODS, check_method
+from benchmarks.flow.names import result_file
+from benchmarks.flow.table import METHODS, check_method, is_function
 from patchbatch.data.datasets.pairs import FlowPair
-from patchbatch.data.datasets.table import DATASETS
 from patchbatch.data.formats import read_flow
 from patchbatch.data.images import read_image
 from patchbatch.errors import PatchBatchError
+from patchbatch.tables import in_one_line, load_object
 
 Grey = NDArray[np.uint8]
 Flow = NDArray[np.floating]
@@ -83,7 +84,8 @@ def peer_method(word: str) -> Method:
     Parameters
     ----------
     word
-        A name of `METHODS` that needs no model, or `NAME=FOLDER` for results in files: see `result_names`.
+        A name of `METHODS` that needs no model; `NAME=FOLDER` for results in files, see `result_names`; or
+        `NAME=module:function`, see `function_method`.
 
     Raises
     ------
@@ -92,6 +94,8 @@ def peer_method(word: str) -> Method:
     """
     check_method(word)
     name, equals, folder = word.partition("=")
+    if is_function(word):
+        return function_method(name, folder)
     if equals:
         return folder_method(name, Path(folder))
     compute: Callable[[Grey, Grey], Flow] = METHODS[name].load()
@@ -103,30 +107,14 @@ def peer_method(word: str) -> Method:
                 f"{pair.image1} and {pair.image2} differ in size; use frames of one sequence"
             )
         start = time.perf_counter()
-        flow = compute(grey1, grey2)
+        try:
+            flow = compute(grey1, grey2)
+        except cv2.error as error:  # DIS, for one, has a smallest frame
+            raise PatchBatchError(f"{in_one_line(error)}; OpenCV cannot compute this pair") from error
         seconds = time.perf_counter() - start
         return {"final": StageResult(flow, np.ones(flow.shape[:2], np.bool_), {"total": seconds})}
 
     return Method(name, None, run)
-
-
-def result_names(pair: FlowPair) -> tuple[str, ...]:
-    """Return the names, without suffix, under which a result for the pair is looked for, in that order.
-
-    The first ones are those of the benchmark's upload, then those of its own ground truth, then the bare
-    name of the pair.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> frame = Path("kitti2015/training/image_2/000002_10.png")
-    >>> result_names(FlowPair("kitti2015", "000002", frame, frame, frame))
-    ('flow/000002_10', '000002_10', '000002')
-    """
-    # Sintel's upload has no underscore (frame0002), the data set itself has one (frame_0002).
-    upload = pair.name.replace("/frame_", "/frame")
-    patterns = DATASETS[pair.dataset].results
-    return tuple(dict.fromkeys(pattern.format(name=pair.name, upload=upload) for pattern in patterns))
 
 
 def folder_method(name: str, folder: Path) -> Method:
@@ -146,20 +134,56 @@ def folder_method(name: str, folder: Path) -> Method:
     """
 
     def run(pair: FlowPair) -> dict[str, StageResult]:
-        flow, valid = read_flow(_result_file(folder, pair))
+        flow, valid = read_flow(result_file(folder, pair, RESULT_SUFFIXES))
         return {"final": StageResult(flow, valid, {"total": None})}
 
     return Method(name, None, run)
 
 
-def _result_file(folder: Path, pair: FlowPair) -> Path:
-    names = result_names(pair)
-    for name in names:
-        for suffix in RESULT_SUFFIXES:
-            # A name may hold dots, so the suffix is added and not replaced.
-            path = folder / f"{name}{suffix}"
-            if path.is_file():
-                return path
-    raise PatchBatchError(
-        f"no result in {folder}: tried {', '.join(names)} with {', '.join(RESULT_SUFFIXES)}"
-    )
+def function_method(name: str, path: str) -> Method:
+    """Return a user's own function as a method.
+
+    Parameters
+    ----------
+    name
+        For the table.
+    path
+        `package.module:function` of a function that takes two frames, uint8 RGB `(H, W, 3)`, and returns the
+        flow `(H, W, 2)` in pixels, u to the right and v downward; not finite where it has none. Anything that
+        numpy makes such an array of will do.
+
+    Raises
+    ------
+    PatchBatchError
+        If it cannot be imported; when run, for whatever it raises and for another shape.
+    """
+    compute = load_object(path)
+    if not callable(compute):
+        raise PatchBatchError(f"{path} is no function; name one that takes two frames")
+
+    def run(pair: FlowPair) -> dict[str, StageResult]:
+        frames = read_rgb(pair.image1), read_rgb(pair.image2)
+        start = time.perf_counter()
+        try:
+            flow = np.asarray(compute(*frames), np.float32)
+        except PatchBatchError:
+            raise
+        except Exception as error:  # whatever a user's function raises
+            raise PatchBatchError(f"{path} failed ({in_one_line(error)}); check it") from error
+        seconds = time.perf_counter() - start
+        expected = (*frames[0].shape[:2], 2)
+        if flow.shape != expected:
+            raise PatchBatchError(f"{path} returned the shape {flow.shape}; return {expected}")
+        known = np.asarray(np.isfinite(flow).all(axis=-1))
+        return {"final": StageResult(flow, known, {"total": seconds})}
+
+    return Method(name, None, run)
+
+
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    """Read a frame as 8-bit RGB, `(H, W, 3)`; of a grey one all three channels are the same."""
+    image = read_image(path)
+    if image.dtype == np.uint16:
+        image = np.round(image / 257.0)
+    colours = np.repeat(image[..., None], 3, axis=-1) if image.ndim == 2 else image
+    return np.ascontiguousarray(colours, np.uint8)

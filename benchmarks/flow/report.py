@@ -1,48 +1,90 @@
-"""The figures of flow as a Markdown table."""
+"""The figures of flow as a table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.report import markdown, number
-from patchbatch.data.datasets.table import DATASETS
+from benchmarks.flow.printing.columns import decimals_of, figures_shown, title_of
+from benchmarks.flow.printing.forms import FORMATS, Shown
+from benchmarks.flow.printing.published import PUBLISHED
+from benchmarks.models import short_name
+from benchmarks.report import number
 
-# Shown if any row has them; the JSON file has all.
-_COMMON = ("EPE", "Fl-all", "Fl-all-per-image", "Out-All", "Out-Noc", "EPE (submitted)", "Fl-all (submitted)")
 _LABELS = ("method", "model", "stage")
-LABELS = len(_LABELS)
+_DENSE = 100.0
 
 
-def format_table(dataset: str, rows: Sequence[dict[str, Any]]) -> str:
-    """Return the rows of a report as a Markdown table.
+def format_table(
+    dataset: str,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    columns: str = "papers",
+    form: str = "markdown",
+    published: bool = False,
+) -> str:
+    """Return the rows of a report as a table: method, number of pairs, errors, running time.
 
     Parameters
     ----------
     dataset
-        Its own figures are shown beside the common ones.
+        Whose papers say which figures are shown.
     rows
         As `benchmarks.flow.runner.run` returns them.
+    columns
+        A name of `benchmarks.flow.printing.columns.COLUMNS`.
+    form
+        A name of `benchmarks.flow.printing.forms.FORMATS`.
+    published
+        Add the rows of `PUBLISHED`, and lines that say what they are.
     """
-    header, *lines = table_cells(dataset, rows)
-    return markdown(header, lines, labels=LABELS)
+    text: str = FORMATS[form].load()(shown_table(dataset, rows, columns, published))
+    return text
 
 
-def table_cells(dataset: str, rows: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Return the table cell by cell, its header first; the first `LABELS` cells of a line are words."""
-    wanted = (*_COMMON, *DATASETS[dataset].figures)
-    names = [name for name in wanted if any(name in row["metrics"] for row in rows)]
-    header = [*_LABELS, "pairs", "density", *names, "seconds"]
-    return [header, *(_cells(row, names) for row in rows)]
+def shown_table(
+    dataset: str, rows: Sequence[Mapping[str, Any]], columns: str = "papers", published: bool = False
+) -> Shown:
+    """Return the cells of `format_table`."""
+    figures = figures_shown(dataset, rows, columns)
+    others = PUBLISHED[dataset] if published else ()
+    figures = [*dict.fromkeys(one.figure for one in others if one.figure not in figures), *figures]
+    # A sparse field without errors beside it has nothing but its density to be told by.
+    density = columns == "all" or not figures
+    titles = [title_of(dataset, figure, columns) for figure in figures]
+    header = [*_LABELS, "pairs", *(["density"] if density else []), *titles, "seconds"]
+    cells = [
+        [
+            row["method"],
+            "" if row["model"] is None else short_name(row["model"]),
+            _stage(row),
+            str(row["pairs"]),
+            *([number(row["density"], 1)] if density else []),
+            *(number(row["metrics"].get(figure), decimals_of(figure)) for figure in figures),
+            _seconds(row["seconds"]["total"]),
+        ]
+        for row in rows
+    ]
+    cells += [
+        [
+            row.method, "", "", one.where, *([""] if density else []),
+            *(number(row.error if figure == one.figure else None, decimals_of(figure)) for figure in figures),
+            _seconds(row.seconds),
+        ]
+        for one in others
+        for row in one.rows
+    ]  # fmt: skip
+    return Shown(header, cells, len(_LABELS), [one.note for one in others])
 
 
-def _cells(row: dict[str, Any], names: Sequence[str]) -> list[str]:
-    labels = [row[label] or "" for label in _LABELS]
-    figures = [number(row["metrics"].get(name), _decimals(name)) for name in names]
-    density, total = number(row["density"], 1), number(row["seconds"]["total"], 3)
-    return [*labels, str(row["pairs"]), density, *figures, total]
+def _stage(row: Mapping[str, Any]) -> str:
+    """Return the name of a stage; of a sparse one that errors count pixels which it has no value for."""
+    density = row["density"]
+    if density is None or density == _DENSE or not row["metrics"]:
+        return str(row["stage"])
+    return f"{row['stage']} ({density:.1f} %, holes filled)"
 
 
-def _decimals(name: str) -> int:
-    """Return how many decimals mean something: shares in percent have two, pixels three."""
-    return 2 if name.startswith(("Fl-", "Out-", "R", "AAE")) else 3
+def _seconds(value: float | None) -> str:
+    """Return a time to the millisecond below a second, to a tenth of a second above."""
+    return number(value, 3 if value is not None and value < 1 else 1)

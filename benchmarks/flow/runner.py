@@ -2,42 +2,99 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from benchmarks.environment import describe_environment
-from benchmarks.flow.methods import Method, StageResult
+from benchmarks.flow.methods import Method, matches_method
 from benchmarks.flow.peers import peer_method
-from benchmarks.flow.settings import FlowBenchmark
-from benchmarks.flow.table import METHODS, OWN
-from benchmarks.metrics import DENSITY, Tally, score, summarise
+from benchmarks.flow.running.fingerprint import fingerprint
+from benchmarks.flow.running.processes import Group, in_processes
+from benchmarks.flow.running.progress import Progress, closing_lines
+from benchmarks.flow.running.scoring import Outcome, measure
+from benchmarks.flow.running.store import Store
+from benchmarks.flow.running.summary import pair_rows, summary_rows
+from benchmarks.flow.settings import FlowBenchmark, Running
+from benchmarks.flow.table import METHODS, OWN, Label
+from benchmarks.flow.upload.fields import Fields
+from benchmarks.pages.recorder import Recorder, recorder_for
 from benchmarks.report import plain
-from patchbatch.data.datasets.pairs import FlowPair, Truth, load_truth
-from patchbatch.data.datasets.table import DATASETS
+from patchbatch.data.datasets.pairs import FlowPair
 from patchbatch.errors import PatchBatchError
-
-# Sees every result as it is made: the pair, its truth, the method, the fields by stage.
-Watch = Callable[[FlowPair, Truth, Method, Mapping[str, StageResult]], None]
 
 
 @dataclass(frozen=True)
-class StageScore:
-    """The tallies of one stage of one method on one pair, with the seconds to get there."""
+class Task:
+    """One pair, and the methods that are still to be run on it."""
 
-    method: str
-    model: str | None
-    stage: str
-    pair: str
-    tallies: dict[str, Tally]
-    seconds: Mapping[str, float | None]
+    pair: FlowPair
+    labels: tuple[Label, ...]
 
 
-def run(benchmark: FlowBenchmark, watch: Watch | None = None) -> dict[str, Any]:
-    """Measure, and return the report.
+@dataclass
+class Worker:
+    """What a process needs to measure pairs; models are loaded once, before the first pair.
+
+    Parameters
+    ----------
+    benchmark, running
+        What is measured, and how.
+    number
+        Of this process among those of its machine; several GPUs are dealt out by it.
+    """
+
+    benchmark: FlowBenchmark
+    running: Running
+    number: int = 0
+    methods: dict[Label, Method] | None = None
+
+    def __call__(self, task: Task) -> Iterator[Outcome]:
+        """Measure the methods of a task, one after the other."""
+        if self.methods is None:
+            methods = load_methods(replace(self.benchmark, device=self._device()))
+            self.methods = {method.label: method for method in methods}
+        chosen = [self.methods[label] for label in task.labels]
+        yield from measure(
+            task.pair, chosen, keep_invalid=self.benchmark.keep_invalid, fields=fields_of(self.running),
+            watch=recorder_of(self.benchmark, self.running),
+        )  # fmt: skip
+
+    def _device(self) -> str:
+        device = self.benchmark.device
+        if device not in ("auto", "cuda") or OWN not in self.benchmark.methods:
+            return device
+        import torch  # noqa: PLC0415 - a run of other methods does not have to wait for it
+
+        count = torch.cuda.device_count()
+        return f"cuda:{self.number % count}" if count > 1 else device
+
+
+def run(benchmark: FlowBenchmark) -> dict[str, Any]:
+    """Measure in this process, keeping nothing, and return the report of `run_shared`.
+
+    Raises
+    ------
+    PatchBatchError
+        As `run_shared`, and if any pair fails.
+    """
+    report = run_shared(benchmark, Running(), Group())
+    if report is None or report["failed"]:
+        raise PatchBatchError(report["failed"][0]["error"] if report else "no pair could be scored")
+    return report
+
+
+def run_shared(benchmark: FlowBenchmark, running: Running, group: Group) -> dict[str, Any] | None:
+    """Measure, and return the report; only the first of the processes of torchrun returns it.
+
+    Parameters
+    ----------
+    benchmark, running
+        What is measured, and how.
+    group
+        The processes that share the pairs, of which this is one.
 
     Parameters
     ----------
@@ -51,29 +108,120 @@ def run(benchmark: FlowBenchmark, watch: Watch | None = None) -> dict[str, Any]:
     dict
         `benchmark`, `dataset`, `root`, `environment` (with the `settings`, and those of every stage of
         "patchbatch" as `flow-settings`), `rows` (one per
-        method, model and stage) and `per_pair`, ready for JSON.
+        method, model and stage), `per_pair` and `failed` (pairs that could not be scored, and why), ready
+        for JSON. None in the other processes of torchrun.
 
     Raises
     ------
     PatchBatchError
-        If there are no such pairs or methods, or a method fails on a pair.
+        If there are no such pairs or methods, or every pair fails.
     """
     pairs = benchmark.pairs()
-    methods = load_methods(benchmark)
-    scores = list(evaluate(pairs, methods, keep_invalid=benchmark.keep_invalid, watch=watch))
-    # The device of the networks is the one that matters when methods without one run beside them.
-    device = next((method.device for method in methods if method.model is not None), "cpu")
-    environment = describe_environment(device) | {"settings": asdict(benchmark)}
-    if OWN in benchmark.methods:
-        environment["flow-settings"] = plain(benchmark.flow_settings().to_table())
+    outcomes = group.gathered(_measured(benchmark, running, group.share(pairs), group))
+    if group.rank > 0:
+        return None
+    # Whatever the order they were made in, the report has them pair by pair, method by method.
+    places = {pair.name: at for at, pair in enumerate(pairs)}
+    order = {label: at for at, label in enumerate(benchmark.labels())}
+    outcomes.sort(key=lambda outcome: (places[outcome.pair], order[outcome.label]))
+    if not any(outcome.stages for outcome in outcomes):
+        raise PatchBatchError(f"no pair could be scored; the first: {outcomes[0].error}")
+    for line in closing_lines(benchmark.dataset, outcomes):
+        print(line, file=sys.stderr)
     return {
         "benchmark": "flow",
         "dataset": benchmark.dataset,
         "root": benchmark.root,
-        "environment": environment,
-        "rows": summary_rows(scores),
-        "per_pair": [_pair_row(entry) for entry in scores],
+        "environment": _environment(benchmark, outcomes),
+        "rows": summary_rows(outcomes),
+        "per_pair": pair_rows(outcomes),
+        "failed": [
+            {"pair": one.pair, **one.label._asdict(), "error": one.error} for one in outcomes if one.error
+        ],
     }
+
+
+def _measured(
+    benchmark: FlowBenchmark, running: Running, pairs: Sequence[FlowPair], group: Group
+) -> list[Outcome]:
+    """Return the outcomes of the pairs of this process: those kept from before, and those made now."""
+    store = None
+    if running.folder is not None:
+        store = Store(Path(running.folder), fingerprint(benchmark), group.rank)
+    labels, fields, recorder = benchmark.labels(), fields_of(running), recorder_of(benchmark, running)
+    kept: list[Outcome] = []
+    tasks: list[Task] = []
+    for pair in pairs:
+        known = [one for one in _known(store, fields, pair, labels) if _is_drawn(recorder, one)]
+        kept += known
+        missing = tuple(label for label in labels if label not in {one.label for one in known})
+        tasks += [Task(pair, missing)] if missing else []
+    progress = Progress(benchmark.dataset, labels, len(pairs), group.rank)
+    outcomes = list(kept)
+    try:
+        progress.know(kept)
+        for outcome in _work(benchmark, running, tasks, group):
+            if store is not None and outcome.error is None:
+                store.add(outcome)
+            outcomes.append(outcome)
+            progress.tell(outcome)
+    finally:
+        progress.close()
+        if store is not None:
+            store.close()
+    return outcomes
+
+
+def _known(
+    store: Store | None, fields: Fields | None, pair: FlowPair, labels: Sequence[Label]
+) -> list[Outcome]:
+    """Return what an earlier run left of a pair; a field that is asked for and not there is made anew."""
+    found = [] if store is None else [store.outcomes.get((pair.name, label)) for label in labels]
+    return [
+        one
+        for one in found
+        if one is not None and (fields is None or fields.are_there(pair, one.label, one.stages))
+    ]
+
+
+def _is_drawn(recorder: Recorder | None, outcome: Outcome) -> bool:
+    """Whether a report that is asked for has the pictures of a result; without them it is made anew."""
+    return recorder is None or recorder.result(outcome.pair, *outcome.label) is not None
+
+
+def _work(
+    benchmark: FlowBenchmark, running: Running, tasks: Sequence[Task], group: Group
+) -> Iterator[Outcome]:
+    jobs = min(running.jobs, len(tasks))
+    if jobs > 1:
+        for outcomes in in_processes(_work_on, tasks, jobs, _prepare, benchmark, running):
+            yield from outcomes
+    else:
+        worker = Worker(benchmark, running, group.local_rank)
+        for task in tasks:
+            yield from worker(task)
+
+
+_WORKERS: list[Worker] = []
+"""Of a process of --jobs: its one worker, which keeps the models from pair to pair."""
+
+
+def _prepare(number: int, benchmark: FlowBenchmark, running: Running) -> None:
+    _WORKERS.append(Worker(benchmark, running, number))
+
+
+def _work_on(task: Task) -> list[Outcome]:
+    return list(_WORKERS[0](task))
+
+
+def fields_of(running: Running) -> Fields | None:
+    """Return where fields are written; None where they are not wanted."""
+    return None if running.write is None else Fields(Path(running.write), running.suffix)
+
+
+def recorder_of(benchmark: FlowBenchmark, running: Running) -> Recorder | None:
+    """Return what draws the pictures of a report; None where none is wanted."""
+    return recorder_for(running.report, keep_invalid=benchmark.keep_invalid)
 
 
 def load_methods(benchmark: FlowBenchmark) -> list[Method]:
@@ -85,87 +233,23 @@ def load_methods(benchmark: FlowBenchmark) -> list[Method]:
             methods += [make(model, benchmark) for model in dict.fromkeys(benchmark.models)]
         else:
             methods.append(peer_method(word))
+    for word in dict.fromkeys(benchmark.matches):
+        name, _, folder = word.partition("=")
+        methods.append(matches_method(name, Path(folder), benchmark))
     return methods
 
 
-def evaluate(
-    pairs: Sequence[FlowPair],
-    methods: Sequence[Method],
-    *,
-    keep_invalid: bool = False,
-    watch: Watch | None = None,
-) -> Iterator[StageScore]:
-    """Run every method on every pair and score each stage; the progress goes to stderr, on a terminal only.
-
-    Raises
-    ------
-    PatchBatchError
-        If a file is damaged or a result has the wrong size; names the method and the pair.
-    """
-    with tqdm(total=len(pairs) * len(methods), unit="pair", disable=None) as progress:
-        for pair in pairs:
-            truth = load_truth(pair)
-            for method in methods:
-                progress.set_postfix_str(f"{method.name} {pair.name}")
-                try:
-                    yield from _scored_stages(method, pair, truth, keep_invalid, watch)
-                except PatchBatchError as error:
-                    raise PatchBatchError(f"{method.name} on {pair.dataset} {pair.name}: {error}") from error
-                progress.update()
-
-
-def _scored_stages(
-    method: Method, pair: FlowPair, truth: Truth, keep_invalid: bool, watch: Watch | None
-) -> Iterable[StageScore]:
-    benchmark = DATASETS[pair.dataset].judged_as
-
-    def scored(stage: str, result: StageResult) -> StageScore:
-        tallies = score(benchmark, truth, result.flow, result.valid, keep_invalid=keep_invalid)
-        return StageScore(method.name, method.model, stage, pair.name, tallies, result.seconds)
-
-    stages = method.run(pair)
-    scores = [scored(stage, result) for stage, result in stages.items()]
-    if watch is not None:
-        watch(pair, truth, method, stages)
-    return scores
-
-
-def summary_rows(scores: Sequence[StageScore]) -> list[dict[str, Any]]:
-    """Join the pairs: one row per method, model and stage, in the order they were run."""
-    groups: dict[tuple[str, str | None, str], list[StageScore]] = {}
-    for entry in scores:
-        groups.setdefault((entry.method, entry.model, entry.stage), []).append(entry)
-    return [_summary_row(group) for group in groups.values()]
-
-
-def _figures(tallies: Sequence[dict[str, Tally]]) -> dict[str, Any]:
-    figures = summarise(tallies)
-    return {"density": figures.pop(DENSITY, None), "metrics": figures}
-
-
-def _summary_row(group: Sequence[StageScore]) -> dict[str, Any]:
-    first = group[0]
-    return {
-        "method": first.method,
-        "model": first.model,
-        "stage": first.stage,
-        "pairs": len(group),
-        **_figures([entry.tallies for entry in group]),
-        "seconds": {step: _median([entry.seconds.get(step) for entry in group]) for step in first.seconds},
-    }
-
-
-def _median(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.median(known) if known else None
-
-
-def _pair_row(entry: StageScore) -> dict[str, Any]:
-    return {
-        "method": entry.method,
-        "model": entry.model,
-        "stage": entry.stage,
-        "pair": entry.pair,
-        **_figures([entry.tallies]),
-        "seconds": dict(entry.seconds),
-    }
+def _environment(benchmark: FlowBenchmark, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Describe what the pairs were measured on, which may not be this process, or not this machine."""
+    scored = [one for one in outcomes if one.stages]
+    # The device of the networks is the one that matters when methods without one run beside them.
+    first = next((one for one in scored if one.label.model is not None), scored[0])
+    ran_on = {"cpu": first.cpu, "threads": first.threads, "device": first.device}
+    environment = describe_environment("cpu") | ran_on | {"settings": asdict(benchmark)}
+    if benchmark.needs_pipeline:
+        environment["flow-settings"] = plain(benchmark.flow_settings().to_table())
+    others = {(one.cpu, one.threads) for one in scored if one.label == first.label}
+    if len(others) > 1:
+        # Times of several machines are joined in a row's median; say so beside it.
+        environment["machines"] = sorted(f"{cpu}, {threads} threads" for cpu, threads in others)
+    return environment

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from patchbatch.errors import PatchBatchError
 from patchbatch.tables import Entry, Table
@@ -41,8 +42,29 @@ METHODS = Table(
 )
 
 
+class Label(NamedTuple):
+    """What a method is told apart by.
+
+    Attributes
+    ----------
+    method
+        Its name.
+    model
+        Name or file of its network; None for a method without one.
+    """
+
+    method: str
+    model: str | None
+
+
+def is_function(word: str) -> bool:
+    """Tell whether a word of --method is `NAME=module:function`."""
+    _, equals, value = word.partition("=")
+    return bool(equals) and ":" in value and not Path(value).is_dir()
+
+
 def check_method(word: str) -> None:
-    """Refuse a word that is neither a method nor `NAME=FOLDER` with a folder that is there.
+    """Refuse a word that is neither a method, nor `NAME=FOLDER` with a folder that is there, nor a function.
 
     Raises
     ------
@@ -50,10 +72,36 @@ def check_method(word: str) -> None:
         Names the nearest method.
     """
     name, equals, folder = word.partition("=")
-    if equals and not (name and Path(folder).is_dir()):
-        raise PatchBatchError(f"{word}: give NAME=FOLDER with a folder of flow files that exists")
-    if not equals and name not in METHODS:
+    if equals:
+        check_name(name, word)
+        if not (is_function(word) or Path(folder).is_dir()):
+            raise PatchBatchError(
+                f"{word}: give NAME=FOLDER with a folder of flow files that exists, or NAME=module:function"
+            )
+    elif name not in METHODS:
         try:
             METHODS[name]
         except PatchBatchError as error:
-            raise PatchBatchError(f"{error}, and NAME=FOLDER with results") from None
+            raise PatchBatchError(f"{error}, and NAME=FOLDER with results, NAME=module:function") from None
+
+
+def check_matches(word: str) -> None:
+    """Refuse a word of --matches that is not `NAME=FOLDER` with a folder that is there.
+
+    Raises
+    ------
+    PatchBatchError
+        Says what to give.
+    """
+    name, _, folder = word.partition("=")
+    check_name(name, word)
+    if not Path(folder).is_dir() or not folder:
+        raise PatchBatchError(f"{word}: give NAME=FOLDER with a folder of match lists that exists")
+
+
+def check_name(name: str, word: str) -> None:
+    """Refuse a name that no folder could have, or that a method of the table has."""
+    if not name or name.startswith(".") or "/" in name or name in METHODS:
+        raise PatchBatchError(
+            f"{word}: {name!r} is no name for a method; write NAME=FOLDER with a NAME of its own"
+        )

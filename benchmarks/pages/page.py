@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from benchmarks.flow.report import LABELS, table_cells
+from benchmarks.flow.report import shown_table
 from benchmarks.pages.folder import PAGE, PAIRS
 from benchmarks.pages.gather import Series, Shown, charts_of, gather
 from benchmarks.pages.layers import THUMBNAIL_PX, error_key, wheel_link
@@ -54,13 +54,13 @@ def write_page(recorder: Recorder, report: Mapping[str, Any]) -> Path:
         If a record is damaged, or the page cannot be written.
     """
     series, pairs = gather(recorder, report)
-    header, *rows = table_cells(report["dataset"], report["rows"])
+    table = shown_table(report["dataset"], report["rows"])
     text = _templates().get_template("page.html").render(
         dataset=report["dataset"],
         about=DATASETS[report["dataset"]].help,
-        header=header,
-        rows=rows,
-        labels=LABELS,
+        header=table.header,
+        rows=table.rows,
+        labels=table.labels,
         charts=charts_of(series),
         series=series,
         pairs=pairs,

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.descriptors.table import BASELINES
+from benchmarks.flow.printing.columns import COLUMNS
+from benchmarks.flow.printing.forms import FORMATS
 from benchmarks.flow.table import METHODS as FLOW_METHODS
 from benchmarks.matching.table import METHODS as MATCHING_METHODS
 from benchmarks.models import network_config
@@ -43,7 +45,13 @@ def page() -> str:
         ("Losses", "`python -m patchbatch.descriptors.train --loss`", _names(LOSSES)),
         ("Data sets", "`--dataset`, `patchbatch.data.find_pairs`", _datasets()),
         ("Benchmarks", "`python -m benchmarks NAME`", _names(COMMANDS)),
-        ("Methods of the flow benchmark", "`--method`, or `NAME=FOLDER` with results", _names(FLOW_METHODS)),
+        (
+            "Methods of the flow benchmark",
+            "`flow --method`, or `NAME=FOLDER` with results, or `NAME=module:function`",
+            _names(FLOW_METHODS),
+        ),
+        ("Columns of the flow benchmark", "`flow --columns`", _names(COLUMNS)),
+        ("Formats of the flow benchmark", "`flow --format`", _names(FORMATS)),
         ("Methods of the matching benchmark", "`--method`", _names(MATCHING_METHODS)),
         ("Hand-made descriptors", "`descriptors --only`", _names(BASELINES)),
         ("Stages of the speed benchmark", "`speed --only`", _names(STAGES)),

@@ -53,7 +53,7 @@ class Truth:
         return None if self.occluded is None else self.valid & ~self.occluded
 
 
-def find_pairs(dataset: str, root: Path | str) -> list[FlowPair]:
+def find_pairs(dataset: str, root: Path | str, *, testing: bool = False) -> list[FlowPair]:
     """List the pairs of one data set.
 
     Parameters
@@ -62,6 +62,8 @@ def find_pairs(dataset: str, root: Path | str) -> list[FlowPair]:
         A name of `DATASETS`.
     root
         The data set's own folder, or the folder that holds it.
+    testing
+        The pairs whose truth is not published, in place of those with truth.
 
     Returns
     -------
@@ -72,12 +74,13 @@ def find_pairs(dataset: str, root: Path | str) -> list[FlowPair]:
     ------
     PatchBatchError
         For an unknown data set, with the nearest right name; a folder that is not there, or one without any
-        pair.
+        pair; and for `testing` pairs of a data set that has none.
     """
     kind, folder = DATASETS[dataset], _checked(root)
-    pairs = _search(kind, folder)
+    pairs = _search(kind, folder, testing)
     if not pairs:
-        raise PatchBatchError(f"no {dataset} pairs in {folder}: expected {kind.expected}")
+        what, expected = ("testing ", kind.testing_expected) if testing else ("", kind.expected)
+        raise PatchBatchError(f"no {dataset} {what}pairs in {folder}: expected {expected}")
     return pairs
 
 
@@ -114,11 +117,12 @@ def _checked(root: Path | str) -> Path:
     return folder
 
 
-def _search(kind: Dataset, root: Path) -> list[FlowPair]:
+def _search(kind: Dataset, root: Path, testing: bool = False) -> list[FlowPair]:
     """List the pairs of the root itself, else of the first folder below it that has any."""
-    children = sorted(child for child in root.iterdir() if child.is_dir())
+    children = sorted(c for c in root.iterdir() if c.is_dir() and not c.name.startswith("."))
     usual = [root / name for name in kind.folders if root / name in children]
-    return next((pairs for base in (root, *usual, *children) if (pairs := kind.pairs(base))), [])
+    listed = (kind.pairs(base, testing=testing) for base in (root, *usual, *children))
+    return next((pairs for pairs in listed if pairs), [])
 
 
 def _read_field(pair: FlowPair, path: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -150,8 +154,10 @@ def load_truth(pair: FlowPair) -> Truth:
     Raises
     ------
     PatchBatchError
-        If a file is damaged, or a mask has not the size of the flow.
+        If a file is damaged, a mask has not the size of the flow, or the pair has no truth.
     """
+    if pair.flow is None:
+        raise PatchBatchError(f"{pair.dataset} {pair.name} has no published truth; give a pair that has")
     flow, valid = _read_field(pair, pair.flow)
     noc = None
     if pair.noc is not None:

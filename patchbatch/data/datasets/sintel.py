@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from patchbatch.data.datasets.trees import FlowPair, existing, first_folder
+from patchbatch.data.datasets.trees import FlowPair, existing, first_folder, testing_folder
 
 
 def clean_pairs(base: Path) -> Iterator[FlowPair]:
@@ -16,6 +16,26 @@ def clean_pairs(base: Path) -> Iterator[FlowPair]:
 def final_pairs(base: Path) -> Iterator[FlowPair]:
     """List the pairs of the final rendering in Sintel's folder."""
     return _pairs(base, "final")
+
+
+def clean_testing(base: Path) -> Iterator[FlowPair]:
+    """List the pairs without truth of the clean rendering in Sintel's folder."""
+    return _testing_pairs(base, "clean")
+
+
+def final_testing(base: Path) -> Iterator[FlowPair]:
+    """List the pairs without truth of the final rendering in Sintel's folder."""
+    return _testing_pairs(base, "final")
+
+
+def _testing_pairs(base: Path, rendering: str) -> Iterator[FlowPair]:
+    test = testing_folder(base, "test")
+    for frame in [] if test is None else (test / rendering).glob("*/frame_*.png"):
+        scene, number = frame.parent.name, frame.stem.removeprefix("frame_")
+        if number.isdecimal():
+            # The last frame of a scene has no second one, so its pair is not complete.
+            second = frame.with_name(f"frame_{int(number) + 1:04d}.png")
+            yield FlowPair(f"sintel-{rendering}", f"{scene}/{frame.stem}", frame, second, None)
 
 
 def _pairs(base: Path, rendering: str) -> Iterator[FlowPair]:

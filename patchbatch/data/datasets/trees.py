@@ -19,7 +19,8 @@ class FlowPair:
     image1, image2
         The two frames.
     flow
-        True flow of every known pixel, occluded ones included; a disparity for the stereo sets.
+        True flow of every known pixel, occluded ones included; a disparity for the stereo sets; None for the
+        pairs of a testing tree, whose truth is not published.
     noc
         KITTI: truth of the pixels whose target lies inside the second frame.
     obj_map
@@ -32,20 +33,40 @@ class FlowPair:
     name: str
     image1: Path
     image2: Path
-    flow: Path
+    flow: Path | None
     noc: Path | None = None
     obj_map: Path | None = None
     occlusion: Path | None = None
     invalid: Path | None = None
 
     def is_complete(self) -> bool:
-        """Tell whether both frames and the truth are there; a partial copy often lacks some."""
-        return self.image1.is_file() and self.image2.is_file() and self.flow.is_file()
+        """Tell whether all files are there, the truth if it is published; a partial copy often lacks some."""
+        files = (self.image1, self.image2, *([] if self.flow is None else [self.flow]))
+        return all(file.is_file() for file in files)
+
+    def is_hidden(self, base: Path) -> bool:
+        """Tell whether a file of the pair, or a folder of it below `base`, begins with a dot.
+
+        Such files are no frames: macOS writes `._000000_10.png` beside every file of a copied folder.
+        """
+        files = (self.image1, self.image2, self.flow)
+        return any(part.startswith(".") for file in files if file is not None for part in _below(base, file))
+
+
+def _below(base: Path, file: Path) -> tuple[str, ...]:
+    return file.relative_to(base).parts if file.is_relative_to(base) else (file.name,)
 
 
 def existing(path: Path) -> Path | None:
     """Return a path if it is a file."""
     return path if path.is_file() else None
+
+
+def testing_folder(base: Path, name: str) -> Path | None:
+    """Return the folder of this name below `base`, or `base` itself if it has the name; None for neither."""
+    if (base / name).is_dir():
+        return base / name
+    return base if base.name == name else None
 
 
 def first_folder(base: Path, *names: str) -> Path:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks.flow import peers
-from benchmarks.flow.peers import folder_method, peer_method, read_grey, result_names
+from benchmarks.flow.names import result_names
+from benchmarks.flow.peers import folder_method, peer_method, read_grey
 from benchmarks.flow.table import METHODS
 from benchmarks.metrics import score, summarise
 from patchbatch.data.datasets.pairs import FlowPair, find_pairs, load_truth

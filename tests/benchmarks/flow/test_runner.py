@@ -15,7 +15,9 @@ from benchmarks.environment import checkout_commit, cpu_model, describe_environm
 from benchmarks.flow import command
 from benchmarks.flow.methods import Method, StageResult, stages_of
 from benchmarks.flow.report import format_table
-from benchmarks.flow.runner import evaluate, run, summary_rows
+from benchmarks.flow.runner import run
+from benchmarks.flow.running.scoring import measure
+from benchmarks.flow.running.summary import summary_rows
 from benchmarks.flow.settings import FlowBenchmark
 from flow.settings import flow_settings, with_methods
 from patchbatch.data.datasets.pairs import FlowPair, find_pairs
@@ -55,9 +57,8 @@ def fake_run(pair: FlowPair) -> dict[str, StageResult]:
 
 
 def test_rows_join_the_pairs_by_method_and_stage(chairs: Path) -> None:
-    pairs = find_pairs("chairs", chairs)
-    scores = evaluate(pairs, [Method("fake", "net", fake_run), Method("fake", "other", fake_run)])
-    rows = summary_rows(list(scores))
+    methods = [Method("fake", "net", fake_run), Method("fake", "other", fake_run)]
+    rows = summary_rows(one for pair in find_pairs("chairs", chairs) for one in measure(pair, methods))
     labels = [(row["method"], row["model"], row["stage"]) for row in rows]
     assert labels == [
         ("fake", "net", "matches"),
@@ -78,7 +79,7 @@ def test_the_report_has_its_keys_and_survives_json(chairs: Path, tmp_path: Path)
     command = ["flow", "chairs", str(chairs.parent), "--method", "zero", f"truth={chairs}/data"]
     assert main([*command, "--json", str(file)]) == 0
     report = json.loads(file.read_text(encoding="utf-8"))
-    assert list(report) == ["benchmark", "dataset", "root", "environment", "rows", "per_pair"]
+    assert list(report) == ["benchmark", "dataset", "root", "environment", "rows", "per_pair", "failed"]
     assert (report["benchmark"], report["dataset"], report["root"]) == ("flow", "chairs", str(chairs.parent))
     needed = {"python", "torch", "opencv", "numpy", "cpu", "threads", "device", "date", "settings"}
     assert needed <= set(report["environment"]) <= needed | {"commit"}
@@ -99,8 +100,10 @@ def test_only_the_table_is_on_stdout(chairs: Path, capsys: pytest.CaptureFixture
     captured = capsys.readouterr()
     header, rule, line = captured.out.splitlines()
     assert len(header) == len(rule) == len(line)
-    assert [cell.strip() for cell in line.split("|")][1:7] == ["zero", "", "final", "1", "100.0", "2.000"]
-    assert captured.err == ""
+    assert [cell.strip() for cell in line.split("|")][1:6] == ["zero", "", "final", "1", "2.000"]
+    told, closing = captured.err.splitlines()
+    assert told.startswith("1/1 00001, zero EPE 2.000 px (so far 2.000 px); ")
+    assert closing == "zero: EPE 2.000 px over 1 pairs; best 00001 (2.000 px), worst 00001 (2.000 px)"
 
 
 def test_figures_that_a_row_lacks_leave_its_cell_empty() -> None:
@@ -109,7 +112,7 @@ def test_figures_that_a_row_lacks_leave_its_cell_empty() -> None:
         {"method": "a", "metrics": {"EPE": 1.0, "AAE": 2.0}, **shared},
         {"method": "b", "metrics": {}, **shared},
     ]
-    assert format_table("middlebury", rows).splitlines()[-1].replace(" ", "") == "|b||final|1|||||"
+    assert format_table("middlebury", rows).splitlines()[-1].replace(" ", "") == "|b||final|1||||"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +127,6 @@ def test_figures_that_a_row_lacks_leave_its_cell_empty() -> None:
         (["flow", "sintel-final", "ROOT", "--method", "zero"], "error: no sintel-final pairs in"),
         (["flow", "chairs", "ROOT", "--model", "compakt"], "error: unknown model 'compakt'"),
         (["flow", "chairs", "ROOT", "--settings", "no.toml"], "error: no.toml does not exist"),
-        (["flow", "chairs", "ROOT", "--method", "x=ROOT"], "error: x on chairs 00001: no result in"),
     ],
 )
 def test_mistakes_are_one_line_and_status_1(
@@ -156,8 +158,12 @@ def test_usage_errors_are_status_2(arguments: list[str]) -> None:
 def test_a_result_of_the_wrong_size_names_method_and_pair(chairs: Path) -> None:
     small = StageResult(np.zeros((2, 2, 2)), np.ones((2, 2), bool), {"total": 0.0})
     method = Method("small", None, lambda _pair: {"final": small})
-    with pytest.raises(PatchBatchError, match="small on chairs 00001: the flow is 2x2"):
-        list(evaluate(find_pairs("chairs", chairs), [method]))
+    (outcome,) = measure(find_pairs("chairs", chairs)[0], [method])
+    assert not outcome.stages
+    assert outcome.error is not None
+    assert outcome.error.startswith("small on chairs 00001: the flow is 2x2")
+    with pytest.raises(PatchBatchError, match="x on chairs 00001: no result in"):
+        run(FlowBenchmark("chairs", str(chairs), methods=(f"x={chairs}",)))
 
 
 def test_a_method_named_twice_runs_once(chairs: Path) -> None:
@@ -199,7 +205,7 @@ def test_the_pipeline_gets_the_settings_and_one_loaded_descriptor(
         calls.append((image1.shape, image2.shape, model.device, settings))
         field = (np.zeros((*SIZE, 2), np.float32), np.ones(SIZE, bool))
         stages = {"matches": field, "interpolated": field}
-        seconds, nothing = {"match": 1.0, "total": 1.0}, {"confidence": None, "occluded": None}
+        seconds, nothing = {"match": 1.0, "total": 1.0}, {"confidence": field[1] * 1.0, "occluded": None}
         return SimpleNamespace(flow=field[0], valid=field[1], seconds=seconds, stages=stages, **nothing)
 
     monkeypatch.setattr("benchmarks.flow.methods.load_descriptor", load_descriptor)

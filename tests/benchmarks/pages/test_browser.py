@@ -14,6 +14,7 @@ from benchmarks.pages.folder import key_of
 from benchmarks.pages.page import write_page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+expect = playwright.expect
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
@@ -107,7 +108,7 @@ def test_sorting_sorts(page) -> None:
 def test_filters_filter(page) -> None:
     page.get_by_label("Name has").fill("CAVE")
     assert shown(page) == list(NAMES[2:])
-    assert page.locator("#count").inner_text() == "2 of 4"
+    expect(page.locator("#count")).to_have_text("2 of 4")
     page.get_by_role("button", name="Clear").click()
     page.wait_for_function("document.getElementById('count').value === '4 of 4'")
     page.get_by_label("of method").select_option("near")
@@ -116,26 +117,26 @@ def test_filters_filter(page) -> None:
     assert shown(page) == [NAMES[0], NAMES[2]]
     page.get_by_label("Figure").select_option("Fl, %")
     assert shown(page) == []
-    assert page.get_by_text("No pair is like that.").is_visible()
+    expect(page.get_by_text("No pair is like that.")).to_be_visible()
     page.get_by_label("at most").fill("100")
     assert shown(page) == [NAMES[1], NAMES[2]]  # more than 3 px and 5 % off everywhere
     cell = page.locator(f'tr[data-name="{NAMES[2]}"] td[data-key="near@net"]')
-    assert cell.inner_text() == "100.00"
+    expect(cell).to_have_text("100.00")
 
 
 def test_links_open_the_pair(page) -> None:
     page.locator(f'tr[data-name="{NAMES[2]}"] td[data-key="near@net"] a').click()
-    assert page.locator("#viewer-title").inner_text() == NAMES[2]
+    expect(page.locator("#viewer-title")).to_have_text(NAMES[2])
     assert loaded(page, "left") == "pairs/cave_2/frame_0010/near%40net/flow.png"
     assert loaded(page, "right").endswith("/near%40net/error.png")
-    assert "near 4.00 px, Fl 100.00 %" in page.locator("#viewer-figures").inner_text()
+    expect(page.locator("#viewer-figures")).to_contain_text("near 4.00 px, Fl 100.00 %")
 
 
 def test_a_deep_link_opens_odd_names(browser, site: Path) -> None:
     page = browser.new_page()
     layers = f"left=near%40net/matches&right={quote(STILL)}/flow"
     page.goto(f"{site.as_uri()}#pair={quote(ODD, safe='')}&{layers}&mode=beside")
-    assert page.locator("#viewer-title").inner_text() == ODD
+    expect(page.locator("#viewer-title")).to_have_text(ODD)
     assert loaded(page, "left").endswith("/near%40net/matches.png")
     assert loaded(page, "right").endswith(f"/{STILL}/flow.png")
     boxes = [page.locator(f"#pane-{side}").bounding_box() for side in ("left", "right")]
@@ -144,7 +145,7 @@ def test_a_deep_link_opens_odd_names(browser, site: Path) -> None:
     page.get_by_label("Left", exact=True).select_option("true flow")
     again = browser.new_page()
     again.goto(page.url)
-    assert again.locator("#viewer-title").inner_text() == ODD
+    expect(again.locator("#viewer-title")).to_have_text(ODD)
     assert loaded(again, "left").endswith("/truth.png")
     assert again.get_by_role("radio", name="beside").is_checked()
     page.close()
@@ -153,7 +154,7 @@ def test_a_deep_link_opens_odd_names(browser, site: Path) -> None:
 
 def test_a_link_to_nothing_opens_nothing(page) -> None:
     go(page, "#pair=none")
-    assert not page.locator("#viewer").is_visible()
+    expect(page.locator("#viewer")).to_be_hidden()
     go(page, f"#pair={NAMES[0]}&left=none/flow&mode=none")
     assert loaded(page, "left").endswith("/frame1.jpg")
     assert page.get_by_label("slide", exact=True).is_checked()
@@ -176,17 +177,17 @@ def test_the_slider_moves(page) -> None:
     slider.focus()
     for _ in range(30):
         page.keyboard.press("ArrowRight")
-    assert slider.input_value() == "80"
+    expect(slider).to_have_value("80")
     assert (side_at(page, 0.6), side_at(page, 0.9)) == ("pane-left", "pane-right")
     box = page.locator("#stage").bounding_box()
     page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 20)
     page.mouse.down()
     page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 20, steps=4)
     page.mouse.up()
-    assert slider.input_value() == "20"
+    expect(slider).to_have_value("20")
     assert (side_at(page, 0.1), side_at(page, 0.4)) == ("pane-left", "pane-right")
     page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 20)
-    assert slider.input_value() == "20"  # let go is let go
+    expect(slider).to_have_value("20")  # let go is let go
 
 
 def test_the_keyboard_does_all(page) -> None:
@@ -194,19 +195,19 @@ def test_the_keyboard_does_all(page) -> None:
     page.locator(f'tr[data-name="{NAMES[0]}"] th a').focus()
     page.keyboard.press("Enter")
     title = page.locator("#viewer-title")
-    assert title.inner_text() == NAMES[0]
+    expect(title).to_have_text(NAMES[0])
     page.keyboard.press("n")
-    assert title.inner_text() == NAMES[3]  # the next in the order of the list
+    expect(title).to_have_text(NAMES[3])  # the next in the order of the list
     page.keyboard.press("n")
-    assert title.inner_text() == NAMES[1]  # round to the first
+    expect(title).to_have_text(NAMES[1])  # round to the first
     page.keyboard.press("p")
     page.keyboard.press("p")
-    assert title.inner_text() == NAMES[0]
+    expect(title).to_have_text(NAMES[0])
     left, right = loaded(page, "left"), loaded(page, "right")
     page.keyboard.press("s")
     assert (loaded(page, "left"), loaded(page, "right")) == (right, left)
     page.keyboard.press("ArrowLeft")
-    assert page.get_by_role("slider").input_value() == "48"
+    expect(page.get_by_role("slider")).to_have_value("48")
     page.keyboard.press("z")
     assert page.locator("#pane-left img").evaluate("image => image.clientWidth") == 64
     page.keyboard.press("f")
@@ -219,10 +220,11 @@ def test_the_keyboard_does_all(page) -> None:
     page.keyboard.press("b")
     assert page.locator("#pane-left").is_visible() and page.locator("#pane-right").is_visible()
     page.keyboard.press("Escape")
-    assert not page.locator("#viewer").is_visible() and page.url.endswith("#pairs")
+    expect(page.locator("#viewer")).to_be_hidden()
+    assert page.url.endswith("#pairs")
     assert page.evaluate("document.activeElement.textContent") == NAMES[0]
     page.keyboard.press("n")
-    assert not page.locator("#viewer").is_visible()
+    expect(page.locator("#viewer")).to_be_hidden()
 
 
 def test_zoomed_pictures_scroll_together(page) -> None:
@@ -320,7 +322,7 @@ def test_two_hundred_pairs_ask_for_few_pictures(browser, tmp_path: Path) -> None
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "/pairs/" in request.url else None)
     page.goto(path.as_uri())
-    assert page.locator("#list tbody tr").count() == 204
+    expect(page.locator("#list tbody tr")).to_have_count(204)
     for name in (NAMES[0], "many/199"):
         page.locator(f"tr[data-name='{name}']").scroll_into_view_if_needed()
         page.wait_for_function(f"document.querySelector('tr[data-name=\"{name}\"] img').naturalWidth > 0")

@@ -1,5 +1,6 @@
 """Pairs are found in complete and partial trees, and their truth is read."""
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from patchbatch.data.datasets.pairs import find_all_pairs, find_pairs, load_truth
+from patchbatch.data.datasets.table import DATASETS
 from patchbatch.errors import PatchBatchError
 
 SIZE = (4, 6)
@@ -219,6 +221,80 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
     assert cv2.imwrite(str(mask), np.zeros((3, 3), np.uint8))
     with pytest.raises(PatchBatchError, match=r"frame_0009\.png is 3x3 but the true flow 4x6"):
         load_truth(find_pairs("sintel-final", tmp_path)[0])
+
+
+def make_all(root: Path) -> None:
+    """Make a tree of one pair of every data set, each in its usual folder."""
+    for dataset, images in (("kitti2015", "image_2"), ("kitti2012", "image_0")):
+        make_kitti(root / dataset / "training", images, ("000001",))
+        for second in ("10", "11"):
+            write_image(root / dataset / "testing" / images / f"000001_{second}.png")
+    make_sintel(root / "sintel", "clean", "final")
+    for rendering in ("clean", "final"):
+        for number in ("0001", "0002", "0003"):
+            write_image(root / "sintel/test" / rendering / f"market_1/frame_{number}.png")
+    for frame in ("frame10.png", "frame11.png"):
+        write_image(root / "middlebury/other-data/Venus" / frame)
+    write_flo(root / "middlebury/other-gt-flow/Venus/flow10.flo", 1, 1)
+    write_flo(root / "chairs/data/00001_flow.flo", 1, 1)
+    for frame in ("img1", "img2"):
+        (root / f"chairs/data/00001_{frame}.ppm").write_bytes(b"P6 1 1 255\n\0\0\0")
+    for image in ("image_0", "image_1"):
+        write_image(root / f"kitti2012/training/{image}/000001_10.png")
+    write_image(root / "kitti2012/training/disp_occ/000001_10.png", 256, np.uint16)
+    for name in ("im2.png", "im6.png", "disp2.png"):
+        write_image(root / "middlebury_stereo/cones" / name)
+
+
+def listed(root: Path) -> dict[str, list[str]]:
+    """Return the names of the pairs of every data set, and of the testing pairs of those that have some."""
+    found = {name: [pair.name for pair in find_pairs(name, root)] for name in DATASETS}
+    tested = {name for name, dataset in DATASETS.items() if dataset.testing}
+    return found | {
+        f"{name} testing": [p.name for p in find_pairs(name, root, testing=True)] for name in tested
+    }
+
+
+def test_dot_files_are_never_frames(tmp_path: Path) -> None:
+    make_all(tmp_path)
+    before = listed(tmp_path)
+    assert set(before) > set(DATASETS)
+    for path in sorted(tmp_path.rglob("*")):
+        if path.is_file():  # macOS writes one beside every file, whose content is no image
+            path.with_name(f"._{path.name}").write_bytes(path.read_bytes())
+    for folder in ("flow", "final", "clean"):
+        source = tmp_path / "sintel/training" / folder / "alley_1"
+        shutil.copytree(source, source.with_name(".AppleDouble"))
+    shutil.copytree(tmp_path / "kitti2015", tmp_path / ".Trash")
+    assert listed(tmp_path) == before
+
+
+def test_a_tree_below_a_folder_with_a_dot_is_found(tmp_path: Path) -> None:
+    make_kitti(tmp_path / ".cache" / "kitti2015" / "training", "image_2", ("000001",))
+    assert len(find_pairs("kitti2015", tmp_path / ".cache")) == 1
+
+
+def test_testing_pairs_have_no_truth(tmp_path: Path) -> None:
+    make_all(tmp_path)
+    found = listed(tmp_path)
+    assert found["kitti2012 testing"] == found["kitti2015 testing"] == ["000001"]
+    assert found["sintel-clean testing"] == ["market_1/frame_0001", "market_1/frame_0002"]
+    (pair,) = find_pairs("kitti2012", tmp_path, testing=True)
+    assert pair.flow is None
+    assert pair.image2 == tmp_path / "kitti2012/testing/image_0/000001_11.png"
+    with pytest.raises(PatchBatchError, match="kitti2012 000001 has no published truth"):
+        load_truth(pair)
+
+
+@pytest.mark.parametrize("folder", ["kitti2015", "kitti2015/testing"])
+def test_training_frames_are_never_testing_pairs(tmp_path: Path, folder: str) -> None:
+    make_all(tmp_path)
+    assert len(find_pairs("kitti2015", tmp_path / folder, testing=True)) == 1
+    shutil.rmtree(tmp_path / "kitti2015/testing")
+    with pytest.raises(PatchBatchError, match=r"no kitti2015 testing pairs in .*testing/image_2"):
+        find_pairs("kitti2015", tmp_path / "kitti2015", testing=True)
+    with pytest.raises(PatchBatchError, match="chairs has no testing pairs"):
+        find_pairs("chairs", tmp_path / "chairs", testing=True)
 
 
 def test_mistakes_are_named(tmp_path: Path) -> None:

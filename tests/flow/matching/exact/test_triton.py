@@ -1,4 +1,4 @@
-"""The CUDA kernel without a GPU: Triton's interpreter runs it, and it finds what the search on the CPU finds."""
+"""The CUDA kernel without a GPU: run by the interpreter of Triton, it finds what is nearest."""
 
 import os
 import subprocess

@@ -1,0 +1,1 @@
+"""How figures are shown: the columns of the papers, published rows, Markdown, LaTeX, plain text, CSV."""

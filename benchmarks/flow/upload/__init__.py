@@ -1,0 +1,1 @@
+"""Flow fields on disk, and the archives that servers of data sets take."""

@@ -58,6 +58,25 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     return PRECISIONS[precision]
 
 
+def resolve_training_precision(precision: str, device: torch.device) -> torch.dtype:
+    """Turn "auto" or a name into the number type of the products of a training.
+
+    "auto" is bfloat16 on CUDA and on CPUs, where they multiply it in hardware, and float32 elsewhere.
+    float16 is none of them: its gradients need scaling.
+
+    Raises
+    ------
+    PatchBatchError
+        For an unknown name, and for float16.
+    """
+    if precision == "auto":
+        has = {"cuda": torch.cuda.is_bf16_supported, "cpu": _cpu_multiplies_bfloat16}.get(device.type)
+        return torch.bfloat16 if has is not None and has() else torch.float32
+    if precision not in ("float32", "bfloat16"):
+        raise PatchBatchError(f"a training computes in auto, float32 or bfloat16, not {precision!r}")
+    return PRECISIONS[precision]
+
+
 def _cpu_multiplies_bfloat16() -> bool:
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False))

@@ -138,7 +138,8 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         plan = make_plan(arguments)
-        from patchbatch.descriptors.train.run import processes, train  # noqa: PLC0415 - imports torch
+        from patchbatch.descriptors.train.run import train  # noqa: PLC0415 - imports torch
+        from patchbatch.training.processes import processes  # noqa: PLC0415
 
         with processes():
             print(train(plan))

@@ -73,7 +73,7 @@ class NetworkInNetwork(nn.Sequential):
         for number, (size, ends) in enumerate(zip(sizes, last, strict=True)):
             layers: list[nn.Module] = []
             for width, side in zip(widths[3 * number : 3 * number + 3], (size, 1, 1), strict=True):
-                layers += [*_convolution(channels, width, side, normalized), nn.ReLU()]
+                layers += [*_convolution(channels, width, side, normalized), nn.ReLU(inplace=True)]
                 channels = width
             blocks[f"block{number + 1}"] = _layers(*layers, *ends)
         blocks["pool"] = _layers(nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -116,9 +116,9 @@ class ScratchNet(nn.Sequential):
         blocks: OrderedDict[str, nn.Module] = OrderedDict()
         for number in range(5):
             one, two = widths[2 * number : 2 * number + 2]
-            ends = (nn.ReLU(), nn.MaxPool2d(2)) if number < 4 else ()
+            ends = (nn.ReLU(inplace=True), nn.MaxPool2d(2)) if number < 4 else ()
             blocks[f"block{number + 1}"] = _layers(
-                *_convolution(channels, one, 3, normalized), nn.ReLU(),
+                *_convolution(channels, one, 3, normalized), nn.ReLU(inplace=True),
                 *_convolution(one, two, 3, normalized), *ends,
             )  # fmt: skip
             channels = two

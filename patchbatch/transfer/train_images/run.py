@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import torch
+
 from patchbatch.devices import resolve_device
 from patchbatch.training.processes import place_among_processes
 from patchbatch.transfer.images.labelled import ReadSettings, read_labelled
@@ -37,6 +39,7 @@ def train(plan: Plan, split: Split | None = None) -> Path:
     net = make_image_net(
         plan.config, len(split.train.names), objective.copies, head_settings(objective), schedule.seed
     ).to(device)
+    net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainer = ImageTrainer(
         net, plan.config, split, schedule, objective, plan.sampling, plan.augmentation, plan.output
     )

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks.__main__ import main
-from benchmarks.transfer.experiment import ClassSettings, make_net, make_samples
+from benchmarks.transfer.made import ClassSettings, make_net, make_samples
 from patchbatch.transfer.multiverse.head import MultiverseSettings
 
 

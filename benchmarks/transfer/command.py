@@ -1,4 +1,4 @@
-"""`python -m benchmarks transfer`: do representations transfer better if several classifiers shared them?"""
+"""`python -m benchmarks transfer`: what several classifiers do to a representation, and to its transfer."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ sees the same weights at first, the same images in the same order and the same c
 representation on pairs of images of the other 10 classes by cosine and Joint Bayesian, and on other images of
 the 90: their error, effective ranks, Fisher values, agreement of the copies. Trained networks are kept, and a
 run that was stopped goes on.
-With --made: a small network on Gaussian classes instead, with 1, 3 and 5 copies, with 5 that are S_w-orthogonal
-and with 5 that are not kept orthogonal."""
+With --made: a small network on Gaussian classes instead, with 1, 3 and 5 copies, with 5 that are
+S_w-orthogonal and with 5 that are not kept orthogonal."""
 MADE_COPIES, MADE_SEEDS = [1, 3, 5], 5
 COPIES, SEEDS, STEPS = [1, 2, 3, 4, 5], 3, 4000
 
@@ -49,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--work", type=Path, default=Path("runs/transfer"), metavar="DIR", help="the networks (%(default)s)"
     )
     parser.add_argument("--kind", default="auto", metavar="NAME", help="image set, see below (auto)")
-    parser.add_argument("--target-classes", type=int, default=10, metavar="N", help="judged, not learned (10)")
+    parser.add_argument(
+        "--target-classes", type=int, default=10, metavar="N", help="judged, not learned (10)"
+    )
     parser.add_argument("--class-seed", type=int, default=0, metavar="N", help="of which classes (0)")
     parser.add_argument("--pairs", type=int, default=300, metavar="N", help="same and others a fold (300)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (auto)")
@@ -59,7 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_samples(parser.add_argument_group("samples"))
     add_schedule(parser.add_argument_group("schedule"), STEPS)
     add_json(parser)
-    parser.add_argument("--pictures", metavar="DIR", help="draw singular values and Fisher spectra of M1, M3, M5")
+    parser.add_argument(
+        "--pictures", metavar="DIR", help="draw singular values and Fisher spectra of M1, M3, M5"
+    )
     parser.set_defaults(run=run)
 
 

@@ -25,7 +25,8 @@ def format_tables(rows: Sequence[Row]) -> str:
     kinds = list(dict.fromkeys((row["copies"], row["orthogonality"]) for row in rows))
     groups = {kind: [row for row in rows if (row["copies"], row["orthogonality"]) == kind] for kind in kinds}
     cells = [
-        [_label(kind), str(len(group)), *(_mean([row[name] for row in group], d) for name, d in FIGURES.items()),
+        [_label(kind), str(len(group)),
+         *(_mean([row[name] for row in group], decimals) for name, decimals in FIGURES.items()),
          f"{statistics.fmean(row['agreement'] for row in group):.3f}"]
         for kind, group in groups.items()
     ]  # fmt: skip

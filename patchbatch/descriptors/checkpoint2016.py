@@ -20,9 +20,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from patchbatch.data.pickles import StoredArray
 from patchbatch.descriptors.network.config import PatchNetConfig
 from patchbatch.descriptors.patch_net import PatchNet
-from patchbatch.data.pickles import StoredArray
 from patchbatch.descriptors.pickles2016 import float_values, read_arrays
 from patchbatch.errors import PatchBatchError
 

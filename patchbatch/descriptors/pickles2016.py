@@ -1,4 +1,4 @@
-"""Lists of arrays in the Python 2 pickles of 2016, read without running them: see `patchbatch.data.pickles`."""
+"""Lists of arrays in the Python 2 pickles of 2016, read by `patchbatch.data.pickles` without running them."""
 
 from __future__ import annotations
 

@@ -86,10 +86,10 @@ class TrainingLoop(ABC, Generic[B]):
     def described(self) -> dict[str, Any]:
         """Return all settings of the run, as they are when nothing is left to be chosen."""
 
-    def tell(self) -> None:  # noqa: B027 - not every trainer has something to say
+    def tell(self) -> None:
         """Log what is learned, and how."""
 
-    def prepare(self, batch: B) -> None:  # noqa: B027 - not every trainer needs it
+    def prepare(self, batch: B) -> None:
         """Look at the very first batch, before the first step."""
 
     def run(self, workers: int = 1) -> None:
@@ -172,9 +172,7 @@ class TrainingLoop(ABC, Generic[B]):
             rate = (self.step - first) / seconds
             score = self.validated() if due else None
             row = runlog.Row(self.step, self.mean_loss, score, rate * settings.batch)
-            log.info(
-                "%s  %.0f min to go", self._runlog.told(row), (settings.steps - self.step) / rate / 60
-            )
+            log.info("%s  %.0f min to go", self._runlog.told(row), (settings.steps - self.step) / rate / 60)
             if self.folder is not None:
                 self._runlog.append(self.folder / "log.csv", row)
         if self.folder is not None and (self.step % settings.save_every == 0 or last):

@@ -1,1 +1,1 @@
-"""Images with the class or the person they show: readers of public sets, and who is learned and who is judged."""
+"""Images with the class or the person they show: readers of public sets, who is learned, who is judged."""

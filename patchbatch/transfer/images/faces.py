@@ -6,19 +6,25 @@ import numpy as np
 
 from patchbatch.data.files import FilePath
 from patchbatch.errors import PatchBatchError
-from patchbatch.transfer.images.labelled import LabelledImages, ReadSettings, wanted
+from patchbatch.transfer.images.labelled import Bytes, LabelledImages, ReadSettings, wanted
 from patchbatch.transfer.verification.lfw import Lfw, read_view2
 from patchbatch.transfer.verification.lfw_lists import read_people
 
 
 def read_lfw(path: FilePath, settings: ReadSettings) -> LabelledImages:
-    """Read all faces of `people.txt`, in its order; raises `PatchBatchError` as `read_view2` and `read_grey`."""
+    """Read all faces of `people.txt`, in its order.
+
+    Raises
+    ------
+    PatchBatchError
+        As `read_view2`, and as `face_images`.
+    """
     view = read_view2(path)
     names = sorted(name for fold in read_people(f"{path}/people.txt") for name, _ in fold)
     return LabelledImages(face_images(view, settings), view.labels, tuple(names), view.fold)
 
 
-def face_images(view: Lfw, settings: ReadSettings) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def face_images(view: Lfw, settings: ReadSettings) -> Bytes:
     """Return the faces of a view, row by row.
 
     Raises

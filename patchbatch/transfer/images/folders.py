@@ -9,7 +9,7 @@ import numpy as np
 from patchbatch.data.files import FilePath
 from patchbatch.data.images import read_image
 from patchbatch.errors import PatchBatchError
-from patchbatch.transfer.images.labelled import TRAIN, LabelledImages, ReadSettings, wanted
+from patchbatch.transfer.images.labelled import TRAIN, Bytes, LabelledImages, ReadSettings, wanted
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 
@@ -30,13 +30,18 @@ def read_folders(path: FilePath, settings: ReadSettings) -> LabelledImages:
     files = {folder.name: _files(folder) for folder in folders}
     names = tuple(name for name, found in files.items() if found)
     if len(names) < 2:
-        raise PatchBatchError(f"{path} has {len(names)} folders with images; give one for each class, 2 or more")
-    images, labels = [], []
+        raise PatchBatchError(
+            f"{path} has {len(names)} folders with images; give one for each class, 2 or more"
+        )
+    images: list[Bytes] = []
+    labels: list[int] = []
     for label, name in enumerate(names):
         for file in files[name]:
             image = wanted(read_image(file), settings, file)
             if images and image.shape != images[0].shape:
-                raise PatchBatchError(f"{file} is {image.shape[:2]}, others {images[0].shape[:2]}; give a size")
+                raise PatchBatchError(
+                    f"{file} is {image.shape[:2]}, others {images[0].shape[:2]}; give a size"
+                )
             images.append(image)
             labels.append(label)
     return LabelledImages(

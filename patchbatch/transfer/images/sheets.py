@@ -1,4 +1,4 @@
-"""Classes as sheets of tiles: `sheets/ID.jpg`, 25 tiles of 32 x 32 a row, with `classes.csv` and `labels.csv`."""
+"""Classes as sheets of tiles of 32 x 32: `sheets/ID.jpg`, with `classes.csv` and `labels.csv`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def read_sheets(path: FilePath, settings: ReadSettings) -> LabelledImages:
         top, left = TILE * down, TILE * right
         inside = label < len(sheets) and row["split"] in PARTS
         if not inside or top + TILE > sheets[label].shape[0] or left + TILE > sheets[label].shape[1]:
-            raise PatchBatchError(f"{root / 'labels.csv'} names a tile that is not there: {list(row.values())}")
+            raise PatchBatchError(
+                f"{root / 'labels.csv'} names a tile that is not there: {list(row.values())}"
+            )
         tile = sheets[label][top : top + TILE, left : left + TILE]
         images.append(wanted(tile, settings, path))
         labels.append(label)

@@ -96,7 +96,9 @@ def pairs_of_people(labels: np.ndarray[tuple[int], np.dtype[np.int64]], count: i
         raise PatchBatchError("no pairs of people: two people and two images of one are needed")
     generator = np.random.default_rng(seed)
     rows = {person: np.flatnonzero(labels == person) for person in people}
-    same = [generator.choice(rows[one], 2, replace=False) for one in generator.choice(people[counts > 1], count)]
+    same = [
+        generator.choice(rows[one], 2, replace=False) for one in generator.choice(people[counts > 1], count)
+    ]
     other = [
         [generator.choice(rows[one]) for one in generator.choice(people, 2, replace=False)]
         for _ in range(count)

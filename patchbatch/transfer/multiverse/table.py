@@ -90,7 +90,8 @@ NETWORKS = Table(
             ),
         ),
         ImageNetwork(
-            "scratch-narrow", "the same with a quarter of the channels, normalised per channel; for two cores",
+            "scratch-narrow",
+            "the same with a quarter of the channels, normalised per channel; for two cores",
             config=TrunkConfig(
                 "scratch", tuple(one // 4 for one in _SCRATCH), inputs=1, size=100, dropout=0.3,
                 normalization="batch", standardization="image",

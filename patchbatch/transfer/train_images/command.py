@@ -56,7 +56,9 @@ def build_parser() -> argparse.ArgumentParser:
 def add_network(group: argparse._ActionsContainer, default: str = "nin-narrow") -> None:
     """Add the options that say what the network is made of."""
     group.add_argument("--network", default=default, metavar="NAME", help="see below (%(default)s)")
-    group.add_argument("--size", type=int, metavar="PX", help="side that images are brought to (the network's)")
+    group.add_argument(
+        "--size", type=int, metavar="PX", help="side that images are brought to (the network's)"
+    )
     group.add_argument("--dropout", type=float, metavar="SHARE", help="0 is off (the network's)")
     group.add_argument("--normalization", choices=("none", "batch"), help="(the network's)")
 
@@ -86,7 +88,9 @@ def add_loss(group: argparse._ActionsContainer, copies: bool) -> None:
         help="on the classifiers' squared norms (%(default)s)")  # fmt: skip
     group.add_argument("--lambda2", type=float, default=default.orthogonality, metavar="L",
         help="on the copies' inner products (%(default)s)")  # fmt: skip
-    group.add_argument("--pair-term", default=default.pair_term, metavar="NAME", help="see below (%(default)s)")
+    group.add_argument(
+        "--pair-term", default=default.pair_term, metavar="NAME", help="see below (%(default)s)"
+    )
     group.add_argument("--pair-weight", type=float, default=default.pair_weight, metavar="W",
         help="of the pair term (%(default)s)")  # fmt: skip
     group.add_argument("--temperature", type=float, default=default.temperature, metavar="T",
@@ -138,7 +142,10 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"stopped; the same command goes on from the last checkpoint in {arguments.output}", file=sys.stderr)
+        print(
+            f"stopped; the same command goes on from the last checkpoint in {arguments.output}",
+            file=sys.stderr,
+        )
         return STOPPED
     return 0
 

@@ -96,7 +96,7 @@ class ImageTrainer(TrainingLoop[Batch]):
         """Log what is learned, and how."""
         train, schedule, objective = self.split.train, self.schedule, self.objective
         log.info(
-            "%d images of %d classes; %d parameters of the trunk, %d numbers; %d copies, %s products; pairs: %s",
+            "%d images of %d classes; trunk of %d parameters, %d numbers; %d copies, %s products; pairs: %s",
             len(train), len(train.names), sum(p.numel() for p in self.net.trunk.parameters()),
             self.config.features, objective.copies, objective.inner_product, objective.pair_term,
         )  # fmt: skip

@@ -57,4 +57,5 @@ class ImageLoss(nn.Module):
         if self._term is None:
             return loss
         unit = F.normalize(at_least_single(represented))
-        return loss + self.objective.pair_weight * self._term(unit, labels, self._number)
+        pairs: Tensor = self._term(unit, labels, self._number)
+        return loss + self.objective.pair_weight * pairs

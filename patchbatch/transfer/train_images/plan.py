@@ -86,7 +86,7 @@ def make_plan(arguments: argparse.Namespace) -> Plan:
     kind = find_set(arguments.data, arguments.kind)
     if kind.people and learned.target_classes:
         raise PatchBatchError(
-            f"--target-classes is for sets with validation images; {kind.name} holds out people: use --held-out"
+            f"target-classes is for sets with validation images; of {kind.name} give held-out"
         )
     return Plan(
         arguments.network, config, schedule, objective, sampling, augmentation_of(arguments.augment, config),

@@ -130,14 +130,15 @@ def _moved(image: Bytes, settings: Augmentation, generator: np.random.Generator)
     shift = generator.uniform(-1, 1, 2) * settings.shift * (width, height)
     if not (settings.rotation or settings.scale):
         # Whole pixels: nothing is blurred.
-        right, down = (int(round(one)) for one in shift)
-        padded = cv2.copyMakeBorder(image, *(2 * [abs(down)]), *(2 * [abs(right)]), cv2.BORDER_REFLECT_101)
-        top, left = abs(down) - down, abs(right) - right
-        return np.asarray(padded[top : top + height, left : left + width], np.uint8)
+        right, down = (round(float(one)) for one in shift)
+        up, left = abs(down), abs(right)
+        padded = cv2.copyMakeBorder(image, up, up, left, left, cv2.BORDER_REFLECT_101)
+        top, start = up - down, left - right
+        return np.asarray(padded[top : top + height, start : start + width], np.uint8)
     angle = generator.uniform(-1, 1) * settings.rotation
     scale = np.exp(generator.uniform(-1, 1) * np.log1p(settings.scale))
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, scale)
-    matrix[:, 2] += shift
+    matrix[:, 2] = matrix[:, 2] + shift
     return np.asarray(
         cv2.warpAffine(
             image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101

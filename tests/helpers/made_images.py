@@ -81,7 +81,9 @@ def write_sheets(folder, classes=4, train=6, held_out=2, seed=0, noise=25):
             sheet[32 * down : 32 * down + 32, 32 * right : 32 * right + 32] = one
             rows.append([label, down, right, "train" if tile < train else "val", f"{label}_{tile}"])
         write_image(folder / "sheets" / f"n{label:02d}.jpg", sheet)
-    write_rows(folder / "classes.csv", ("class", "wnid", "words"), [[k, f"n{k:02d}", "a, b"] for k in range(classes)])
+    write_rows(
+        folder / "classes.csv", ("class", "wnid", "words"), [[k, f"n{k:02d}", "a, b"] for k in range(classes)]
+    )
     write_rows(folder / "labels.csv", ("class", "row", "column", "split", "source"), rows)
     return folder
 

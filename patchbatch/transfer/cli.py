@@ -9,6 +9,7 @@ from pathlib import Path
 
 from patchbatch import __version__
 from patchbatch.data.files import check_overwriting, peek
+from patchbatch.ending import ended
 from patchbatch.errors import PatchBatchError
 
 DESCRIPTION = """\
@@ -155,17 +156,17 @@ def check_files(arguments: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `patchbatch-verify`; return 0, or 1 after a one-line message. Usage errors exit with 2."""
     arguments = build_parser().parse_args(argv)
-    try:
-        kind = checked_kind(arguments)
-        check_files(arguments)
-        # Imported after the arguments are known to be right, so that --help and usage errors are quick.
-        from patchbatch.transfer.verification import command as verify_command  # noqa: PLC0415
+    return ended(lambda: _run(arguments))
 
-        for line in verify_command.run(arguments, kind):
-            print(line)
-    except PatchBatchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+
+def _run(arguments: argparse.Namespace) -> int:
+    kind = checked_kind(arguments)
+    check_files(arguments)
+    # Imported after the arguments are known to be right, so that --help and usage errors are quick.
+    from patchbatch.transfer.verification import command as verify_command  # noqa: PLC0415
+
+    for line in verify_command.run(arguments, kind):
+        print(line)
     return 0
 
 

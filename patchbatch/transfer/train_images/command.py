@@ -10,7 +10,7 @@ import logging
 import sys
 from pathlib import Path
 
-from patchbatch.errors import PatchBatchError
+from patchbatch.ending import ended
 from patchbatch.transfer.images.table import IMAGE_SETS
 from patchbatch.transfer.multiverse.table import NETWORKS, PAIR_TERMS
 from patchbatch.transfer.train_images.plan import make_plan
@@ -22,8 +22,6 @@ from patchbatch.transfer.train_images.settings import (
     Learned,
     Sampling,
 )
-
-STOPPED = 130  # as a shell has it for Ctrl-C
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -131,22 +129,17 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit status (0 done, 1 bad input, 130 stopped); usage errors: 2."""
     arguments = build_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
-        plan = make_plan(arguments)
-        from patchbatch.training.processes import processes  # noqa: PLC0415 - imports torch
-        from patchbatch.transfer.train_images.run import train  # noqa: PLC0415
+    goes_on = f"stopped; the same command goes on from the last checkpoint in {arguments.output}"
+    return ended(lambda: _run(arguments), goes_on)
 
-        with processes():
-            print(train(plan))
-    except PatchBatchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(
-            f"stopped; the same command goes on from the last checkpoint in {arguments.output}",
-            file=sys.stderr,
-        )
-        return STOPPED
+
+def _run(arguments: argparse.Namespace) -> int:
+    plan = make_plan(arguments)
+    from patchbatch.training.processes import processes  # noqa: PLC0415 - imports torch
+    from patchbatch.transfer.train_images.run import train  # noqa: PLC0415
+
+    with processes():
+        print(train(plan))
     return 0
 
 

@@ -61,6 +61,8 @@ class NetworkInNetwork(nn.Sequential):
     32 x 32 the last mean is the talk's, over 7 x 7. Stages: `block1`, `block2`, `block3`, `pool`.
     """
 
+    features = 100  # of the talk's widths; an instance has its own
+
     def __init__(
         self,
         channels: int = 3,
@@ -105,6 +107,8 @@ class ScratchNet(nn.Sequential):
     `(N, channels, 100, 100)` -> `(N, 320)`. Other sizes from 16 x 16 up work. Stages: `block1` to `block5`,
     `pool`.
     """
+
+    features = 320  # of the talk's widths; an instance has its own
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.table import COMMANDS
-from patchbatch.errors import PatchBatchError
+from patchbatch import program
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -29,18 +29,14 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         )
         if entry.name == chosen:
             entry.load()(command)
+            program.add_common(command)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a benchmark; return 0, or 1 after a one-line message. Usage errors exit with 2."""
     arguments = parse(sys.argv[1:] if argv is None else argv)
-    try:
-        status: int = arguments.run(arguments)
-    except PatchBatchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return status
+    return program.run("error", lambda: int(arguments.run(arguments)), arguments)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ COMMANDS = Table(
             ("ablation", "losses and normalisations at one training budget"),
             ("speed", "seconds and memory of every stage"),
             ("training", "speed of the trainer"),
-            ("transfer", "the multiverse head on made classes"),
-            ("faces", "face verification on LFW"),
+            ("transfer", "does the multiverse transfer: from classes that are learned to others"),
+            ("faces", "face verification on LFW: hand-made features, and networks that are trained"),
             ("tables", "the tables of names and settings that the docs hold"),
         )
     ],

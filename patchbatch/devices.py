@@ -68,6 +68,19 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     return bool(capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False))
 
 
-def trains_in_bfloat16(precision: str, device: torch.device) -> bool:
-    """Whether training computes its products in bfloat16: "auto" does where the device has units for it."""
-    return precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(device))
+def resolve_training_precision(precision: str, device: torch.device) -> torch.dtype:
+    """Turn "auto" or a name into the number type of the products of a training.
+
+    "auto" is bfloat16 on devices that multiply it in hardware, and float32 elsewhere. float16 is none of
+    them: its gradients need scaling.
+
+    Raises
+    ------
+    PatchBatchError
+        For an unknown name, and for float16.
+    """
+    if precision == "auto":
+        return torch.bfloat16 if multiplies_bfloat16(device) else torch.float32
+    if precision not in ("float32", "bfloat16"):
+        raise PatchBatchError(f"a training computes in auto, float32 or bfloat16, not {precision!r}")
+    return PRECISIONS[precision]

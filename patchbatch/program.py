@@ -22,20 +22,24 @@ def add_common(group: argparse._ActionsContainer) -> None:
     group.add_argument("--debug", action="store_true", help="show where in the program an error came up")
 
 
-def run(name: str, work: Callable[[], int | None], arguments: argparse.Namespace) -> int:
+def run(
+    name: str, work: Callable[[], int | None], arguments: argparse.Namespace, when_stopped: str = ""
+) -> int:
     """Do the work of a command, and return its exit status.
 
-    Whatever goes wrong ends in one line on stderr, which begins with the name, and status 1; Ctrl-C in status
-    130; output that nobody reads any more quietly in 141. With `--debug` errors are raised.
+    Whatever goes wrong ends in one line on stderr and status 1; Ctrl-C in status 130; output that nobody
+    reads any more quietly in 141. With `--debug` errors are raised.
 
     Parameters
     ----------
     name
-        Of the command.
+        What the line begins with.
     work
         Returns an exit status, None for 0.
     arguments
         Parsed, with what `add_common` added.
+    when_stopped
+        Is said, on stderr, after Ctrl-C; empty: nothing is.
     """
     _wait_without_spinning()
     try:
@@ -46,6 +50,8 @@ def run(name: str, work: Callable[[], int | None], arguments: argparse.Namespace
         status = work() or 0
         sys.stdout.flush()  # while a closed pipe can still be told from success
     except KeyboardInterrupt:
+        if when_stopped:
+            print(when_stopped, file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends

@@ -12,6 +12,8 @@ from patchbatch.errors import PatchBatchError
 
 COMMANDS = {
     "patchbatch-flow": "flow.cli",
+    "benchmarks": "benchmarks.__main__",
+    "patchbatch.transfer.train_images": "patchbatch.transfer.train_images.command",
     "patchbatch-verify": "patchbatch.transfer.cli",
     "patchbatch.descriptors.train": "patchbatch.descriptors.train.command",
     "flow.completion.train": "flow.completion.train.command",
@@ -19,6 +21,8 @@ COMMANDS = {
 }
 WORDS = {
     "patchbatch-flow": ["a.png", "b.png"],
+    "benchmarks": ["flow", "chairs", "."],
+    "patchbatch.transfer.train_images": ["--data", "x", "--output", "out"],
     "patchbatch-verify": ["x.npy"],
     "patchbatch.descriptors.train": ["--photos", ".", "--output", "out"],
     "flow.completion.train": [
@@ -35,11 +39,11 @@ WORDS = {
 }
 
 
-def end(error, *, debug=False):
+def end(error, *, debug=False, stopped=""):
     def work():
         raise error
 
-    return program.run("name", work, argparse.Namespace(threads=None, debug=debug))
+    return program.run("name", work, argparse.Namespace(threads=None, debug=debug), stopped)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +74,8 @@ def test_errors_are_one_line(error, line, capsys):
 def test_ctrl_c_is_quiet(capsys):
     assert end(KeyboardInterrupt()) == 130
     assert capsys.readouterr() == ("", "")
+    assert end(KeyboardInterrupt(), stopped="goes on") == 130
+    assert capsys.readouterr() == ("", "goes on\n")
 
 
 def test_status_of_the_work_is_passed_on():
@@ -98,7 +104,11 @@ def test_no_command_shows_a_traceback(name, error, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 1 and done.stderr.count("\n") == 1 and done.stderr.startswith(f"{name}: ")
+    assert (
+        done.returncode == 1
+        and done.stderr.count("\n") == 1
+        and done.stderr.startswith(("error: ", "patchbatch-flow: "))
+    )
     assert not list(tmp_path.iterdir())
 
 

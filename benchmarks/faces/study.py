@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.environment import describe_environment
 from benchmarks.faces.hog import HogSettings, hog
+from benchmarks.faces.settings import SOURCE_FOLDS, TEST_FOLDS
 from benchmarks.report import check_plot, markdown, number
 from patchbatch.data.files import FilePath, atomic_path
 from patchbatch.errors import PatchBatchError
@@ -36,7 +37,6 @@ from patchbatch.transfer.verification.scorers import (
 )
 from patchbatch.transfer.verification.siamese import SiameseSettings, SiameseVerifier
 
-TEST_FOLDS, SOURCE_FOLDS = (1, 2, 3, 4, 5), (6, 7, 8, 9, 10)
 # The second histogram of the ensembles: finer cells, other angles.
 HOG, OTHER_HOG = HogSettings(), HogSettings(orientations=9, cell=8)
 RANKS = (50, 100, 200)  # principal components in front of Joint Bayesian

@@ -24,12 +24,17 @@ from patchbatch.descriptors.cost import describing_flop
 from patchbatch.descriptors.losses.table import LOSSES
 from patchbatch.models import MODELS
 from patchbatch.tables import Table
+from patchbatch.transfer.images.table import IMAGE_SETS
+from patchbatch.transfer.multiverse.table import NETWORKS as IMAGE_NETWORKS
+from patchbatch.transfer.multiverse.table import PAIR_TERMS
+from patchbatch.transfer.train_images.settings import AUGMENTATIONS
 
 HEAD = """\
 # Names
 
 Everything that has a name on a command line or in a settings file. Made by `python -m benchmarks tables`.
 """
+IMAGES = "python -m patchbatch.transfer.train_images"
 SIZE = (1024, 1024)  # of the image that a pixel's share of the arithmetic is taken of
 
 
@@ -44,6 +49,10 @@ def page() -> str:
         ("Refinements", "`--refinement`, `refinement.method`", _names(REFINEMENTS)),
         ("Losses", "`python -m patchbatch.descriptors.train --loss`", _names(LOSSES)),
         ("Data sets", "`--dataset`, `patchbatch.data.find_pairs`", _datasets()),
+        ("Sets of labelled images", f"`{IMAGES} --kind`", _names(IMAGE_SETS)),
+        ("Networks for labelled images", f"`{IMAGES} --network`", _names(IMAGE_NETWORKS)),
+        ("Terms of pairs", f"`{IMAGES} --pair-term`", _names(PAIR_TERMS)),
+        ("Augmentations", f"`{IMAGES} --augment`", _names(AUGMENTATIONS)),
         ("Benchmarks", "`python -m benchmarks NAME`", _names(COMMANDS)),
         (
             "Methods of the flow benchmark",

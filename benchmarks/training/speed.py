@@ -22,7 +22,7 @@ from patchbatch.descriptors.train.batch import Batch, BatchLoss
 from patchbatch.descriptors.train.objective import distance
 from patchbatch.descriptors.train.plan import fit_to_loss
 from patchbatch.descriptors.train.settings import ObjectiveSettings, SourceSettings
-from patchbatch.devices import trains_in_bfloat16
+from patchbatch.devices import resolve_training_precision
 
 # The trainer's own: pairs of an update, matches of a pair (dense and patch by patch).
 PAIRS, DENSE_POINTS, PATCH_POINTS = 3, 400, 64
@@ -38,7 +38,7 @@ def run(presets: Sequence[str], losses: Sequence[str], repeats: int) -> dict[str
     GFLOP/s" of the machine in the same run and precision, and the "share" of that in percent. The environment
     says in which precision the trainer multiplied.
     """
-    half = trains_in_bfloat16("auto", torch.device("cpu"))
+    half = resolve_training_precision("auto", torch.device("cpu")) is torch.bfloat16
     rows = [_row(preset, loss, half, repeats) for preset in presets for loss in losses]
     products = {"products": "bfloat16" if half else "float32"}
     return {"rows": rows, "environment": describe_environment("cpu") | products}

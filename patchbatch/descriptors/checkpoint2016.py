@@ -20,9 +20,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from patchbatch.data.pickles import StoredArray
 from patchbatch.descriptors.network.config import PatchNetConfig
 from patchbatch.descriptors.patch_net import PatchNet
-from patchbatch.descriptors.pickles2016 import StoredArray, read_arrays
+from patchbatch.descriptors.pickles2016 import float_values, read_arrays
 from patchbatch.errors import PatchBatchError
 
 LAYERS = 5
@@ -145,7 +146,7 @@ def _fit(named: dict[str, StoredArray], shapes: dict[str, tuple[int, ...]], path
             raise PatchBatchError(
                 f"{path}: {name} is {array.shape}, not {allowed[0]}; use the two files of one model"
             )
-        values = array.values(path).reshape(shape)
+        values = float_values(array, path).reshape(shape)
         if not np.isfinite(values).all():
             raise PatchBatchError(f"{path} holds values that are not finite; fetch the file anew")
         tensors[name] = torch.from_numpy(values)

@@ -13,6 +13,9 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
+LARGEST = 1e140
+"""Of a feature: sums of squares of larger ones overflow."""
+
 
 def as_numpy(values: ArrayLike, name: str) -> NDArray[Any]:
     """Return numpy, torch or nested lists as a numpy array, without a copy where none is needed.
@@ -50,7 +53,8 @@ def as_samples(X: ArrayLike, name: str = "X", *, width: int | None = None, least
     Raises
     ------
     PatchBatchError
-        Not two-dimensional, not numbers, too few samples, no features, another width, NaN or infinity.
+        Not two-dimensional, not numbers, too few samples, no features, another width, NaN, infinity, or
+        numbers beyond `LARGEST`.
     """
     values = as_numpy(X, name)
     if values.dtype.kind not in "fiub":
@@ -71,6 +75,12 @@ def as_samples(X: ArrayLike, name: str = "X", *, width: int | None = None, least
     if bad.any():
         row = int(np.argmax(bad))
         raise PatchBatchError(f"{name} holds NaN or infinity, first in row {row}; remove or mend that sample")
+    if samples.size and max(samples.max(), -samples.min()) > LARGEST:
+        row = int(np.argmax(np.abs(samples).max(axis=1)))
+        raise PatchBatchError(
+            f"{name} holds a number beyond {LARGEST:g}, in row {row}, whose square is no number; scale the "
+            "features down"
+        )
     return samples
 
 
@@ -99,6 +109,38 @@ def as_labels(labels: ArrayLike, count: int, name: str = "labels") -> Integers:
             f"{name} have shape {values.shape}, but there are {count} samples; give ({count},)"
         )
     return values.astype(np.int64)
+
+
+def as_classes(labels: ArrayLike, name: str = "labels") -> NDArray[Any]:
+    """Check class labels of any one kind and return them `(N,)`.
+
+    Parameters
+    ----------
+    labels
+        Whole numbers or texts, one for each sample; an array of objects that are all texts or all whole
+        numbers is taken for one of those.
+    name
+        What the message calls them.
+
+    Raises
+    ------
+    PatchBatchError
+        None at all, not one-dimensional, or neither whole numbers nor texts.
+    """
+    values = as_numpy(labels, name)
+    if values.ndim != 1 or not values.size:
+        raise PatchBatchError(f"{name} have shape {values.shape}; give one for each sample, one at least")
+    if values.dtype.kind == "O":
+        for kind in (str, (int, np.integer)):
+            if all(isinstance(one, kind) and not isinstance(one, bool) for one in values):
+                return np.array(values.tolist())
+    if values.dtype.kind not in "iubU" and not _whole(values):
+        raise PatchBatchError(f"{name} hold {values.dtype}, not whole numbers or texts; convert them")
+    return values
+
+
+def _whole(values: NDArray[Any]) -> bool:
+    return values.dtype.kind == "f" and bool((np.isfinite(values) & (values == np.round(values))).all())
 
 
 def as_same(same: ArrayLike, count: int, name: str = "same") -> Booleans:

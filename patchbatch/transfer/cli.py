@@ -156,7 +156,7 @@ def check_files(arguments: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `patchbatch-verify`; return 0, or 1 after a one-line message. Usage errors exit with 2."""
     arguments = build_parser().parse_args(argv)
-    return program.run("patchbatch-verify", lambda: _run(arguments), arguments)
+    return program.run("error", lambda: _run(arguments), arguments)
 
 
 def _run(arguments: argparse.Namespace) -> None:

@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     """Train, score, write; return the exit status (0 done, 1 bad input). Usage errors exit with 2."""
     arguments = build_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    return program.run("flow.edges.train", lambda: _run(arguments), arguments)
+    return program.run("error", lambda: _run(arguments), arguments)
 
 
 def _run(arguments: argparse.Namespace) -> None:

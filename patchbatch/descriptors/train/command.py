@@ -146,12 +146,14 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit status (0 done, 1 bad input). Usage errors exit with 2."""
     arguments = build_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    return program.run("patchbatch.descriptors.train", lambda: _run(arguments), arguments)
+    goes_on = f"stopped; the same command goes on from the last checkpoint in {arguments.output}"
+    return program.run("error", lambda: _run(arguments), arguments, goes_on)
 
 
 def _run(arguments: argparse.Namespace) -> None:
     plan = make_plan(arguments)
-    from patchbatch.descriptors.train.run import processes, train  # noqa: PLC0415 - imports torch
+    from patchbatch.descriptors.train.run import train  # noqa: PLC0415 - imports torch
+    from patchbatch.training.processes import processes  # noqa: PLC0415
 
     with processes():
         print(train(plan))

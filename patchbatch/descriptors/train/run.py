@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 
 from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.descriptors.train.loop import Trainer
@@ -68,18 +65,3 @@ def _sources(plan: Plan) -> tuple[PairSource, PairSource]:
         len(source.street_files), len(source.pair_folders),
     )  # fmt: skip
     return source, validation
-
-
-@contextmanager
-def processes() -> Iterator[None]:
-    """Join the processes that `torchrun` started, if it did."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield
-        return
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()

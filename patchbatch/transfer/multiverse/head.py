@@ -39,7 +39,8 @@ class MultiverseSettings(Settings):
     inner_product
         "plain", or "within" for f^T S_w f' with S_w the running within-class scatter of trace d.
     memory
-        Share in [0, 1) of the old S_w that stays at each batch; 0 takes the batch's alone.
+        Share in [0, 1) of the old S_w that stays at each batch; 0 takes the batch's alone. A batch that holds
+        NaN or infinity does not move S_w.
     """
 
     reduction: str = setting("mean", choices=("mean", "sum"))
@@ -185,6 +186,8 @@ class MultiverseHead(nn.Module):
             batch = within_class_products(at_least_single(representation), labels)
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(batch)
+        # A sample that is not finite would stay in the running S_w for ever: such a batch is left out.
+        batch = torch.where(torch.isfinite(batch).all(), batch, torch.zeros_like(batch))
         trace = batch.trace()
         # A batch without two samples of a class says nothing about S_w.
         share = (trace > 0) * (1 - self.settings.memory)

@@ -12,12 +12,21 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from patchbatch.descriptors.network.normalization import ChannelBatchNorm
 from patchbatch.errors import PatchBatchError
 from patchbatch.transfer.multiverse.head import MultiverseHead
+from patchbatch.transfer.multiverse.table import TrunkConfig
 
 
 def _layers(*layers: nn.Module) -> nn.Sequential:
     return nn.Sequential(*layers)
+
+
+def _convolution(inputs: int, outputs: int, size: int, normalized: bool) -> tuple[nn.Module, ...]:
+    """Return a convolution that keeps the size of the map, with its normalisation if there is one."""
+    # What the normalisation adds makes a bias of the convolution's own idle.
+    convolution = nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=not normalized)
+    return (convolution, ChannelBatchNorm(outputs)) if normalized else (convolution,)
 
 
 def _he(trunk: nn.Module) -> None:
@@ -41,6 +50,10 @@ class NetworkInNetwork(nn.Sequential):
         3 for RGB.
     dropout
         Share of the values dropped after the first two blocks in training; 0 is off.
+    widths
+        Outputs of the nine convolutions; the last is the width of the representation.
+    normalized
+        Whether every convolution is followed by batch normalisation; the talk's are not.
 
     Shape
     -----
@@ -48,28 +61,27 @@ class NetworkInNetwork(nn.Sequential):
     32 x 32 the last mean is the talk's, over 7 x 7. Stages: `block1`, `block2`, `block3`, `pool`.
     """
 
-    features = 100
+    features = 100  # of the talk's widths; an instance has its own
 
-    def __init__(self, channels: int = 3, dropout: float = 0.5):
+    def __init__(
+        self,
+        channels: int = 3,
+        dropout: float = 0.5,
+        widths: Sequence[int] = (192, 160, 96, 192, 192, 192, 192, 192, 100),
+        normalized: bool = False,
+    ):
         last = (nn.MaxPool2d(3, 2), nn.Dropout(dropout)), (nn.AvgPool2d(3, 2), nn.Dropout(dropout)), ()
-        super().__init__(
-            OrderedDict(
-                block1=self._block(channels, (192, 160, 96), 5, last[0]),
-                block2=self._block(96, (192, 192, 192), 5, last[1]),
-                block3=self._block(192, (192, 192, self.features), 3, last[2]),
-                pool=_layers(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
-            )
-        )
+        sizes, blocks = (5, 5, 3), OrderedDict[str, nn.Module]()
+        for number, (size, ends) in enumerate(zip(sizes, last, strict=True)):
+            layers: list[nn.Module] = []
+            for width, side in zip(widths[3 * number : 3 * number + 3], (size, 1, 1), strict=True):
+                layers += [*_convolution(channels, width, side, normalized), nn.ReLU(inplace=True)]
+                channels = width
+            blocks[f"block{number + 1}"] = _layers(*layers, *ends)
+        blocks["pool"] = _layers(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        super().__init__(blocks)
+        self.features = channels
         _he(self)
-
-    @staticmethod
-    def _block(channels: int, filters: Sequence[int], size: int, last: Sequence[nn.Module]) -> nn.Sequential:
-        one, two, three = filters
-        return _layers(
-            nn.Conv2d(channels, one, size, padding=size // 2), nn.ReLU(),
-            nn.Conv2d(one, two, 1), nn.ReLU(),
-            nn.Conv2d(two, three, 1), nn.ReLU(), *last,
-        )  # fmt: skip
 
 
 class ScratchNet(nn.Sequential):
@@ -85,6 +97,10 @@ class ScratchNet(nn.Sequential):
         1 for grey.
     dropout
         Share of the representation dropped in training; 0 is off.
+    widths
+        Outputs of the ten convolutions; the last is the width of the representation.
+    normalized
+        Whether every convolution is followed by batch normalisation; the talk's are not.
 
     Shape
     -----
@@ -92,20 +108,34 @@ class ScratchNet(nn.Sequential):
     `pool`.
     """
 
-    features = 320
+    features = 320  # of the talk's widths; an instance has its own
 
-    def __init__(self, channels: int = 1, dropout: float = 0.3):
-        widths = ((32, 64), (64, 128), (96, 192), (128, 256), (160, self.features))
+    def __init__(
+        self,
+        channels: int = 1,
+        dropout: float = 0.3,
+        widths: Sequence[int] = (32, 64, 64, 128, 96, 192, 128, 256, 160, 320),
+        normalized: bool = False,
+    ):
         blocks: OrderedDict[str, nn.Module] = OrderedDict()
-        for number, (one, two) in enumerate(widths, start=1):
-            ends = (nn.ReLU(), nn.MaxPool2d(2)) if number < len(widths) else ()
-            blocks[f"block{number}"] = _layers(
-                nn.Conv2d(channels, one, 3, padding=1), nn.ReLU(), nn.Conv2d(one, two, 3, padding=1), *ends
-            )
+        for number in range(5):
+            one, two = widths[2 * number : 2 * number + 2]
+            ends = (nn.ReLU(inplace=True), nn.MaxPool2d(2)) if number < 4 else ()
+            blocks[f"block{number + 1}"] = _layers(
+                *_convolution(channels, one, 3, normalized), nn.ReLU(inplace=True),
+                *_convolution(one, two, 3, normalized), *ends,
+            )  # fmt: skip
             channels = two
         blocks["pool"] = _layers(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout))
         super().__init__(blocks)
+        self.features = channels
         _he(self)
+
+
+def make_trunk(config: TrunkConfig) -> NetworkInNetwork | ScratchNet:
+    """Return the untrained trunk that a config describes."""
+    kind = NetworkInNetwork if config.layers == "nin" else ScratchNet
+    return kind(config.inputs, config.dropout, config.channels, config.normalization == "batch")
 
 
 class MultiverseNet(nn.Module):

@@ -23,7 +23,7 @@ from patchbatch.transfer.verification.files import (
     read_pair_list,
     write_scores,
 )
-from patchbatch.transfer.verification.pairs import Pairs, check_disjoint, deal_folds, make_pairs
+from patchbatch.transfer.verification.pairs import Pairs, check_disjoint, check_pairs, deal_folds, make_pairs
 from patchbatch.transfer.verification.protocol import Verification, cross_validate, verify_splits
 from patchbatch.transfer.verification.roc import choose_threshold, equal_error_rate, tar_at_far
 from patchbatch.transfer.verification.scorers import Cosine, Features, Scorer, score_pairs
@@ -112,6 +112,12 @@ def _pairs(arguments: argparse.Namespace, data: _Data) -> PairList:
             f"{arguments.pairs} does not say which pairs are the same, so there is nothing to report; "
             "give -o to write scores, or --labels"
         )
+    if same is not None:
+        fold = np.zeros(len(same), np.int64) if given.fold is None else given.fold
+        try:
+            check_pairs(Pairs(given.first, given.second, same, fold), data.labels)
+        except PatchBatchError as error:
+            raise PatchBatchError(f"{arguments.pairs}: {error}") from None
     return PairList(given.first, given.second, same, given.fold)
 
 

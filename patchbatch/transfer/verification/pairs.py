@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from patchbatch.errors import PatchBatchError
+from patchbatch.transfer.checks import as_classes
 
 Rows = NDArray[np.int64]
 
@@ -72,7 +73,7 @@ def make_pairs(
     PatchBatchError
         Fewer than one pair or fold is asked for, or a fold has too few pairs of a kind.
     """
-    names = np.unique(np.asarray(labels), return_inverse=True)[1]
+    names = np.unique(as_classes(labels), return_inverse=True)[1]
     if count < 1 or folds < 1:
         raise PatchBatchError(f"{count} pairs in {folds} folds cannot be drawn; give 1 or more of both")
     generator = np.random.default_rng(seed)
@@ -97,7 +98,7 @@ def deal_folds(labels: ArrayLike, folds: int, seed: int = 0) -> Rows:
     PatchBatchError
         More folds than classes, or fewer than two folds.
     """
-    classes, names = np.unique(np.asarray(labels), return_inverse=True)
+    classes, names = np.unique(as_classes(labels), return_inverse=True)
     if not 2 <= folds <= classes.size:
         raise PatchBatchError(f"{classes.size} classes cannot be dealt into {folds} folds; give 2 or more")
     dealt = np.random.default_rng(seed).permutation(classes.size) % folds
@@ -112,11 +113,48 @@ def check_disjoint(trained: ArrayLike, tested: ArrayLike) -> None:
     PatchBatchError
         Any class is in both.
     """
-    both = np.intersect1d(np.asarray(trained), np.asarray(tested))
+    both = np.intersect1d(as_classes(trained), as_classes(tested))
     if both.size:
         raise PatchBatchError(
             f"{both.size} classes are both trained on and tested, such as {both[0]}; "
             "take them out of the training set"
+        )
+
+
+def check_pairs(pairs: Pairs, labels: ArrayLike | None = None) -> None:
+    """Refuse pairs of a row with itself, and pairs whose truth contradicts the labels.
+
+    Parameters
+    ----------
+    pairs
+        To be judged.
+    labels
+        `(N,)` the class of every row; None: only the rows are looked at.
+
+    Raises
+    ------
+    PatchBatchError
+        Names the first such pair.
+    """
+    itself = pairs.first == pairs.second
+    if itself.any():
+        where = int(np.argmax(itself))
+        raise PatchBatchError(
+            f"pair {where} is row {pairs.first[where]} with itself, which says nothing; leave it out"
+        )
+    if labels is None:
+        return
+    names = as_classes(labels)
+    if len(pairs) and max(pairs.first.max(), pairs.second.max()) >= len(names):
+        return  # scoring says which row is not there
+    wrong = (names[pairs.first] == names[pairs.second]) != pairs.same
+    if wrong.any():
+        where = int(np.argmax(wrong))
+        told = "same" if pairs.same[where] else "not the same"
+        one, other = names[pairs.first[where]], names[pairs.second[where]]
+        raise PatchBatchError(
+            f"pair {where} is said to be {told}, but its rows are of {one} and {other}; "
+            "mend the pairs or the labels"
         )
 
 

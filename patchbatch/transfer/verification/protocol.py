@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from patchbatch.errors import PatchBatchError
-from patchbatch.transfer.verification.pairs import Pairs, check_disjoint
+from patchbatch.transfer.verification.pairs import Pairs, check_disjoint, check_pairs
 from patchbatch.transfer.verification.roc import Roc, accuracy, checked_scores, choose_threshold, roc_curve
 from patchbatch.transfer.verification.scorers import Features, Scorer, score_pairs
 
@@ -83,8 +83,9 @@ def verify(scorer: Scorer, features: Features, pairs: Pairs) -> Verification:
     Raises
     ------
     PatchBatchError
-        As `score_pairs` and `cross_validate`.
+        For a pair of a row with itself, and as `score_pairs` and `cross_validate`.
     """
+    check_pairs(pairs)
     return cross_validate(score_pairs(scorer, features, pairs.first, pairs.second), pairs)
 
 
@@ -107,8 +108,9 @@ def verify_source(
     Raises
     ------
     PatchBatchError
-        Training and test share a class, and as `verify`.
+        Training and test share a class, a pair contradicts the labels, and as `verify`.
     """
+    check_pairs(pairs, labels)
     rows = np.arange(len(labels))[np.asarray(train_rows)]
     check_disjoint(labels[rows], labels[np.concatenate([pairs.first, pairs.second])])
     return verify(fit(features[rows], labels[rows]), features, pairs)
@@ -137,8 +139,10 @@ def verify_splits(
     Raises
     ------
     PatchBatchError
-        Fewer than three folds, a pair outside its fold, a class in two folds, and as `verify`.
+        Fewer than three folds, a pair outside its fold or against the labels, a class in two folds, and as
+        `verify`.
     """
+    check_pairs(pairs, labels)
     row_folds = np.asarray(row_fold)
     folds = _folds(pairs, at_least=3)
     if (row_folds[pairs.first] != pairs.fold).any() or (row_folds[pairs.second] != pairs.fold).any():

@@ -166,6 +166,10 @@ def average_scores(*scores: ArrayLike) -> NDArray[np.float64]:
 def unit_length(features: Features) -> NDArray[Any]:
     """Return `(N, D)` rows scaled to length 1; rows of zeros stay."""
     length = np.linalg.norm(features, axis=1, keepdims=True)
+    if not np.isfinite(length).all():  # squares of huge numbers: seldom, and then worth a second pass
+        largest = np.abs(features).max(axis=1, keepdims=True)
+        features = features / np.where(largest > 0, largest, 1)
+        length = np.linalg.norm(features, axis=1, keepdims=True)
     return features / np.where(length > 0, length, 1)
 
 

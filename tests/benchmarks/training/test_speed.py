@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.__main__ import main
 from benchmarks.training import speed as training_speed
 from patchbatch.descriptors.cost import flops_per_patch
-from patchbatch.devices import trains_in_bfloat16
+from patchbatch.devices import resolve_training_precision
 
 PAIRS, GRID_POINTS, PATCH_POINTS, NAIVE_MATCHES = 2, 30, 24, 5
 
@@ -48,7 +48,7 @@ def test_figures_follow_from_the_medians_of_the_seconds(tmp_path, monkeypatch, c
     assert every == [
         (name, *loss) for name in ("compact", "accurate") for loss in (("cent+sd", 3), ("softmax", 2))
     ]
-    half = trains_in_bfloat16("auto", torch.device("cpu"))
+    half = resolve_training_precision("auto", torch.device("cpu")) is torch.bfloat16
     for row, points in zip(rows, 2 * [GRID_POINTS] + 2 * [PATCH_POINTS], strict=True):
         update, matches = training_speed._trainer_update(row["preset"], row["loss"], half)
         assert matches == PAIRS * points

@@ -17,12 +17,13 @@ from patchbatch.descriptors import read_weights
 from patchbatch.descriptors.network.config import PRESETS
 from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.descriptors.train.command import main
-from patchbatch.descriptors.train.loop import Trainer, rate_at
+from patchbatch.descriptors.train.loop import Trainer
 from patchbatch.descriptors.train.samples.sources import PairSource
 from patchbatch.descriptors.train.settings import ObjectiveSettings, SourceSettings, TrainSettings
 from patchbatch.descriptors.train.warm_start import start_from
-from patchbatch.devices import trains_in_bfloat16
+from patchbatch.devices import resolve_training_precision
 from patchbatch.errors import PatchBatchError
+from patchbatch.training.schedule import rate_at
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = replace(PRESETS["fast"], channels=(4, 6, 8, 12, 16))
@@ -95,7 +96,7 @@ def test_it_learns_its_own_batch(photos, tmp_path, loss, network, optimizer):
     rate = 5e-3 if optimizer == "adamw" else 1.0
     settings = replace(SETTINGS, steps=40, learning_rate=rate, optimizer=optimizer)
     run = trainer(photos, tmp_path / "run", settings, loss, network)
-    batch = next(iter(run._batches(0)))
+    batch = next(iter(run.batches(0)))
     losses = []
     for _ in range(12):
         losses.append(run.update(batch))
@@ -105,7 +106,7 @@ def test_it_learns_its_own_batch(photos, tmp_path, loss, network, optimizer):
 
 def test_long_gradients_are_shortened(photos, tmp_path):
     run = trainer(photos, tmp_path / "run", replace(SETTINGS, clip=1e-3))
-    run.update(next(iter(run._batches(0))))
+    run.update(next(iter(run.batches(0))))
     length = torch.stack([p.grad.norm() for p in run.net.parameters() if p.grad is not None]).norm()
     assert float(length) == pytest.approx(1e-3, rel=0.01)
 
@@ -295,10 +296,11 @@ def test_precision_is_what_the_machine_multiplies(monkeypatch):
     cpu = torch.device("cpu")
     for has in ({}, {"avx512_bf16": True}, {"amx_bf16": True}):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: has)
-        assert trains_in_bfloat16("auto", cpu) == bool(has)
-        assert trains_in_bfloat16("bfloat16", cpu) and not trains_in_bfloat16("float32", cpu)
+        chosen = torch.bfloat16 if has else torch.float32
+        assert resolve_training_precision("auto", cpu) == chosen
         for precision in ("auto", "float32", "bfloat16"):
             settings = TrainSettings(precision=precision)
             trainer = Trainer(PatchNet(TINY), [], None, settings, ObjectiveSettings(loss="softmax"))
-            assert trainer.batch_loss.half_products == trains_in_bfloat16(precision, cpu)
-    assert not trains_in_bfloat16("auto", torch.device("mps"))
+            half = {"auto": bool(has), "float32": False, "bfloat16": True}[precision]
+            assert trainer.batch_loss.half_products == half
+    assert resolve_training_precision("auto", torch.device("mps")) == torch.float32

@@ -326,3 +326,17 @@ def test_compiled_in_one_graph_it_is_the_same(inner_product):
     torch.testing.assert_close(head.weight.grad, other.weight.grad)
     if inner_product == "within":
         torch.testing.assert_close(head.within_scatter, other.within_scatter)
+
+
+@pytest.mark.parametrize("bad", [float("inf"), float("nan")])
+def test_a_batch_that_is_not_finite_does_not_poison_the_scatter(bad):
+    head, x = make_head(inner_product="within", memory=0.5), make_batch()[0]
+    labels = torch.arange(len(x)) % CLASSES
+    head(x, labels)
+    before = head.within_scatter.clone()
+    spoilt = x.clone()
+    spoilt[3, 2] = bad
+    head(spoilt, labels)
+    assert torch.equal(head.within_scatter, before)
+    head(x, labels)
+    assert torch.isfinite(head.within_scatter).all() and not torch.equal(head.within_scatter, before)

@@ -1,11 +1,13 @@
 """Folds, thresholds, ROC figures, pairs and ensembles, against slow and closed-form ones."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
 
 from patchbatch.errors import PatchBatchError
+from patchbatch.transfer.joint_bayesian.model import JointBayesian
 from patchbatch.transfer.verification.pairs import Pairs, check_disjoint, deal_folds, make_pairs
 from patchbatch.transfer.verification.protocol import (
     cross_validate,
@@ -385,3 +387,56 @@ def test_splits_refuse_a_class_in_two_folds_and_pairs_across():
         verify_splits(Recorder(), features, labels, (row_fold + 1) % 4, pairs)
     with pytest.raises(PatchBatchError, match="2 folds; 3 or more"):
         verify_splits(Recorder(), features, labels, row_fold, pairs.of_folds((0, 1)))
+
+
+def one_line(call, *arguments):
+    with pytest.raises(PatchBatchError) as caught:
+        call(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_pairs_against_the_labels_and_pairs_of_a_row_with_itself_are_refused():
+    labels = np.repeat(np.arange(12), 4)
+    row_fold = deal_folds(labels, 4)
+    pairs = make_pairs(labels, 4, row_fold=row_fold)
+    features = np.random.default_rng(0).normal(size=(48, 3))
+
+    def fit(x, of):
+        return Cosine(x.mean(axis=0))
+
+    turned = replace(pairs, same=pairs.same ^ (np.arange(len(pairs)) == 5))
+    for judge in (
+        lambda: verify_splits(fit, features, labels, row_fold, turned),
+        lambda: verify_source(fit, features, labels, np.zeros(48, bool), turned),
+    ):
+        assert "pair 5 is said to be" in one_line(judge)
+    itself = replace(pairs, second=np.where(np.arange(len(pairs)) == 3, pairs.first, pairs.second))
+    assert f"pair 3 is row {pairs.first[3]} with itself" in one_line(verify, Cosine(), features, itself)
+
+
+def test_labels_of_any_one_kind_are_taken_and_others_refused():
+    texts = np.array(["b", "a", "b", "a", "c", "c"])
+    wanted = make_pairs(texts, 1, folds=2, seed=3)
+    for labels in (texts.astype(object), texts.tolist(), np.array([2, 1, 2, 1, 3, 3], object)):
+        drawn = make_pairs(labels, 1, folds=2, seed=3)
+        assert drawn.first.tolist() == wanted.first.tolist() and drawn.same.tolist() == wanted.same.tolist()
+    for labels in (np.array(["a", 1, None], object), np.array([0.5, 1]), [], np.zeros((2, 2), int)):
+        for call in (
+            lambda x: make_pairs(x, 1),
+            lambda x: deal_folds(x, 2),
+            lambda x: check_disjoint(x, [1]),
+        ):
+            assert "labels " in one_line(call, labels)
+
+
+def test_huge_features_are_compared_or_refused():
+    features = 1e200 * np.array([[1.0, 0], [1, 1], [0, 0]])
+    with np.errstate(over="ignore"):
+        cosines = Cosine().score(features[[0, 2]], features[[1, 1]])
+    np.testing.assert_allclose(cosines, [2**-0.5, 0])
+    labels = np.array([0, 0, 1, 1])
+    big = np.random.default_rng(0).normal(size=(4, 2))
+    big[2, 1] = -1e200
+    said = one_line(lambda: JointBayesian(shrinkage=0.1).fit(big, labels))
+    assert "beyond 1e+140, in row 2" in said

@@ -1,4 +1,4 @@
-"""The transfer benchmark: its made classes, its figures in small, and the prediction at full size."""
+"""The transfer benchmark on made classes: the classes, its figures, and the prediction at full size."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks.__main__ import main
-from benchmarks.transfer.experiment import ClassSettings, make_net, make_samples
+from benchmarks.transfer.made import ClassSettings, make_net, make_samples
 from patchbatch.transfer.multiverse.head import MultiverseSettings
 
 
@@ -33,7 +33,7 @@ def test_there_are_more_features_than_needed_and_more_classes_than_features():
 
 def test_a_short_run_prints_and_writes_all_kinds(tmp_path, capsys):
     file = tmp_path / "transfer.json"
-    words = ["transfer", "--copies", "1", "2", "--seeds", "2", "--epochs", "1", "--json", str(file)]
+    words = ["transfer", "--made", "--copies", "1", "2", "--seeds", "2", "--epochs", "1", "--json", str(file)]
     assert main(words) == 0
     report = json.loads(file.read_text())
     kinds = ["m = 1", "m = 2", "m = 2, S_w-orthogonal", "m = 2, λ2 = 0"]
@@ -47,19 +47,19 @@ def test_a_short_run_prints_and_writes_all_kinds(tmp_path, capsys):
 
 @pytest.mark.parametrize("words", [["--seeds", "0"], ["--copies", "1", "0"], ["--epochs", "0"]])
 def test_a_count_below_1_is_one_line(words, capsys):
-    assert main(["transfer", *words]) == 1
+    assert main(["transfer", "--made", *words]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_no_folder_for_the_file_is_one_line(tmp_path, capsys):
-    assert main(["transfer", "--json", str(tmp_path / "none" / "transfer.json")]) == 1
+    assert main(["transfer", "--made", "--json", str(tmp_path / "none" / "transfer.json")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.slow
 def test_copies_lower_the_effective_rank_and_agree(tmp_path):
     file = tmp_path / "transfer.json"
-    assert main(["transfer", "--seeds", "1", "--json", str(file)]) == 0
+    assert main(["transfer", "--made", "--seeds", "1", "--json", str(file)]) == 0
     rows = json.loads(file.read_text())["rows"]
     one, three, five, _, free = rows
     for kind in ("stable", "participation", "entropy", "roy-vetterli"):

@@ -1,0 +1,1 @@
+"""What every training run shares, whatever it teaches: schedule, steps, records, checkpoints, processes."""

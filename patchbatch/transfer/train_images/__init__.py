@@ -1,0 +1,1 @@
+"""How a network for labelled images learns: samples, losses, schedule; and the command that runs it."""

@@ -98,7 +98,7 @@ def test_no_command_shows_a_traceback(name, error, tmp_path):
         f"def broken(*given, **named): raise {error}\n"
         "from patchbatch import program\n"
         "real = program.run\n"
-        "program.run = lambda name, work, arguments: real(name, broken, arguments)\n"
+        "program.run = lambda name, work, *rest: real(name, broken, *rest)\n"
         f"sys.exit(command.main({WORDS[name]!r}))\n"
     )
     done = subprocess.run(

@@ -6,7 +6,6 @@ pair, appended when it is scored; of several processes under torchrun each has a
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -79,7 +78,7 @@ def _opened(path: Path) -> IO[bytes]:
             f"{path} cannot be used ({error.strerror}); give --keep another folder"
         ) from error
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(file)
     except OSError as error:
         file.close()
         raise PatchBatchError(
@@ -88,6 +87,15 @@ def _opened(path: Path) -> IO[bytes]:
     file.seek(0)
     file.truncate(file.read().rfind(b"\n") + 1)
     return file
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Keep other processes off a file until it is closed; does nothing on Windows."""
+    try:
+        import fcntl  # noqa: PLC0415 - Windows has no such module
+    except ImportError:
+        return
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _read(path: Path) -> list[Outcome]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -178,9 +179,52 @@ def test_the_command_writes_a_report(tmp_path: Path, capsys: pytest.CaptureFixtu
     words = ["flow", "chairs", str(tmp_path), "--method", "zero", f"truth={folder}"]
     assert main([*words, "--report", str(tmp_path / "report")]) == 0
     told = capsys.readouterr()
-    assert told.err == f"report: {tmp_path / 'report' / 'index.html'}\n"
+    assert told.err.endswith(f"report: {tmp_path / 'report' / 'index.html'}\n")
     page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     figures = [pair["figures"] for pair in data_of(page)["pairs"]]
     assert [one["zero"]["EPE"] for one in figures] == [3, 6]
     assert [one["truth"]["EPE"] for one in figures] == [0, 0]
     assert "Risk and coverage" not in page and "Error by occlusion" not in page
+
+
+def drawn(folder: Path) -> dict[str, int]:
+    """Return every picture below a folder, and when it was written."""
+    return {str(file.relative_to(folder)): file.stat().st_mtime_ns for file in folder.rglob("*.png")}
+
+
+def test_a_report_goes_on_with_its_run_and_is_shared_out(tmp_path: Path) -> None:
+    """What is kept is not drawn again, unless its pictures are missing; two processes draw what one does."""
+    folder = tmp_path / "chairs" / "data"
+    folder.mkdir(parents=True)
+    for number in range(1, 5):
+        for frame in ("img1", "img2"):
+            write_image(folder / f"0000{number}_{frame}.ppm", np.zeros((*SIZE, 3), np.uint8))
+        write_flow(folder / f"0000{number}_flow.flo", np.full((*SIZE, 2), (number, 0), np.float32))
+    words = ["flow", "chairs", str(tmp_path), "--method", "zero", "--keep", str(tmp_path / "kept")]
+    report = tmp_path / "report"
+    assert main([*words, "--report", str(report), "--limit", "2"]) == 0
+    before = drawn(report)
+    assert main([*words, "--report", str(report)]) == 0
+    after = drawn(report)
+    assert len(after) == 2 * len(before) and {name: after[name] for name in before} == before
+    shutil.rmtree(report / "pairs" / "00003" / "zero")
+    assert main([*words, "--report", str(report)]) == 0
+    again = drawn(report)
+    assert again.keys() == after.keys()
+    assert {name.split("/")[1] for name in again if again[name] != after[name]} == {"00003"}
+    assert main([*words[:5], "--jobs", "2", "--report", str(tmp_path / "shared")]) == 0
+    assert drawn(tmp_path / "shared").keys() == after.keys()
+    one, two = ((place / "index.html").read_text("utf-8") for place in (report, tmp_path / "shared"))
+    assert data_of(one) == data_of(two)
+
+
+def test_a_report_of_pairs_without_truth_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for frame in ("image_2/000000_10.png", "image_2/000000_11.png"):
+        file = tmp_path / "kitti2015" / "testing" / frame
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_image(file, np.zeros((*SIZE, 3), np.uint8))
+    words = ["flow", "kitti2015", str(tmp_path), "--method", "zero", "--testing"]
+    assert main([*words, "--report", str(tmp_path / "report")]) == 1
+    assert "testing pairs have no truth" in capsys.readouterr().err

@@ -167,7 +167,7 @@ def test_precision_auto_is_only_what_the_hardware_has(monkeypatch):
 
     cpu = torch.device("cpu")
     for has, wanted in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr(devices, "_cpu_multiplies_bfloat16", lambda has=has: has)
+        monkeypatch.setattr(devices, "multiplies_bfloat16", lambda device, has=has: has)
         assert devices.resolve_training_precision("auto", cpu) == wanted
     with pytest.raises(PatchBatchError, match="not 'float16'"):
         devices.resolve_training_precision("float16", cpu)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Train one narrow network (descriptors of unit length, one scale) with every loss on the same made scenes, for
-the same steps; choose each loss's margin, threshold or temperature among three on held-out scenes; then judge
+the same steps; choose each loss's margin, threshold or temperature among a few on held-out scenes; then judge
 several seeds at that budget, and one at a longer one, on real pairs: raw error, near misses and rank of
 descriptors, and the final flow. A table per data set on stdout. Trained networks are kept, and a run that was
 stopped goes on."""

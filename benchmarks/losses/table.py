@@ -9,14 +9,15 @@ from patchbatch.settings import Settings, setting
 TRIED = {
     "drlim": ("margin", (0.7, 1.0, 1.4)),
     "drlim+sd": ("margin", (0.7, 1.0, 1.4)),
-    "cent": ("margin", (0.7, 1.0, 1.4)),
-    "cent+sd": ("margin", (0.7, 1.0, 1.4)),
-    "siamese": ("threshold", (0.5, 0.7, 1.0)),
-    "hinge+sd": ("margin", (0.25, 0.5, 1.0)),
-    "bailer": ("margin", (0.7, 1.0, 1.4)),
+    "cent": ("margin", (0.35, 0.5, 0.7, 1.0)),
+    "cent+sd": ("margin", (0.35, 0.5, 0.7, 1.0)),
+    "siamese": ("threshold", (0.25, 0.35, 0.5, 0.7)),
+    "hinge+sd": ("margin", (0.12, 0.25, 0.5)),
+    "bailer": ("margin", (0.25, 0.35, 0.5, 0.7, 1.0)),
     "softmax": ("temperature", (0.03, 0.05, 0.1)),
 }
-"""By loss, the option that is chosen on held-out scenes, and the values tried, for unit length."""
+"""By loss, the option that is chosen on held-out scenes, and the values tried, for unit length: enough of them
+that the best is not at an end."""
 
 
 @dataclass(frozen=True)

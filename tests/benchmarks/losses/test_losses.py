@@ -33,7 +33,7 @@ def test_every_loss_is_tried_with_options_it_has():
     assert set(TRIED) == set(LOSSES)
     assert NETWORK.ends_in_unit_length
     for loss, (option, values) in TRIED.items():
-        assert len(set(values)) == 3
+        assert len(set(values)) >= 3
         if loss != "softmax":
             for value in values:  # none of them is refused, or acts never
                 assert options_for(loss, {option: value}, unit_length=True)[option] == value
@@ -47,7 +47,9 @@ def test_runs_of_a_loss():
     runs = benchmark.runs(trials[1])
     assert [(one.seed, one.steps) for one in runs] == [(0, 2), (1, 2), (0, 4)]
     assert {one.value for one in runs} == {trials[1].value}
-    assert len({one.name for one in (*trials, *runs)}) == 5  # seed 0 at the short budget is a trial already
+    assert (
+        len({one.name for one in (*trials, *runs)}) == len(trials) + 2
+    )  # seed 0 at the short budget is a trial already
 
 
 def test_the_best_option_is_judged(monkeypatch, tmp_path):
@@ -58,7 +60,7 @@ def test_the_best_option_is_judged(monkeypatch, tmp_path):
             self.benchmark, self.device = benchmark, "cpu"
 
         def held_out(self, run):
-            return {0.7: 10.0, 1.0: 30.0, 1.4: 20.0}[run.value]
+            return {0.7: 10.0, 1.0: 30.0}.get(run.value, 5.0)
 
         def judged(self, run, flow):
             return [
@@ -69,7 +71,11 @@ def test_the_best_option_is_judged(monkeypatch, tmp_path):
     report = study.run(LossesBenchmark("root", (), tmp_path, losses=("cent", "drlim"), budget=TINY))
     assert [row["margin"] for row in report["rows"]] == 6 * [1.0]
     assert [row["flow"] for row in report["rows"]] == 2 * [True, False, True]
-    assert [trial["held-out"] for trial in report["trials"]] == 2 * [10.0, 30.0, 20.0]
+    tried = [value for loss in ("cent", "drlim") for value in TRIED[loss][1]]
+    assert [trial["value"] for trial in report["trials"]] == tried
+    assert [trial["held-out"] for trial in report["trials"]] == [
+        {0.7: 10.0, 1.0: 30.0}.get(value, 5.0) for value in tried
+    ]
 
 
 def test_what_is_trained_is_not_trained_again(photos, tmp_path, monkeypatch):

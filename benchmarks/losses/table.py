@@ -16,8 +16,10 @@ TRIED = {
     "bailer": ("margin", (0.25, 0.35, 0.5, 0.7, 1.0)),
     "softmax": ("temperature", (0.03, 0.05, 0.1)),
 }
-"""By loss, the option that is chosen on held-out scenes, and the values tried, for unit length: enough of them
-that the best is not at an end."""
+"""By loss, the option that is chosen on held-out scenes, and the values tried, for unit length.
+
+There are enough of them that the best is not at an end.
+"""
 
 
 @dataclass(frozen=True)

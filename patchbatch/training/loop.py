@@ -21,6 +21,7 @@ from patchbatch.training import runlog
 from patchbatch.training.processes import place_among_processes
 from patchbatch.training.runlog import RunLog
 from patchbatch.training.schedule import Schedule, rate_at
+from patchbatch.training.stopping import asked_to_stop
 
 log = logging.getLogger(__name__)
 B = TypeVar("B")
@@ -93,7 +94,15 @@ class TrainingLoop(ABC, Generic[B]):
         """Look at the very first batch, before the first step."""
 
     def run(self, workers: int = 1) -> None:
-        """Train to the last step, from the last checkpoint if there is one; `workers` loader processes."""
+        """Train to the last step, from the last checkpoint if there is one; `workers` loader processes.
+
+        Raises
+        ------
+        PatchBatchError
+            For a folder that holds a run with other settings, and a damaged checkpoint.
+        KeyboardInterrupt
+            After Ctrl-C or SIGTERM, when the step is done and kept.
+        """
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.resume(self.folder)
@@ -103,14 +112,17 @@ class TrainingLoop(ABC, Generic[B]):
         quiet = self.rank > 0 or not sys.stderr.isatty()
         progress = tqdm(total=self._schedule.steps, initial=self.step, disable=quiet, unit="step")
         since, first = time.perf_counter(), self.step
-        for batch in self.batches(workers):
-            if self.step == 0:
-                self.prepare(batch)
-            self.update(batch)
-            progress.update()
-            progress.set_postfix(loss=f"{self.mean_loss:.4f}")
-            if self.rank == 0:
-                self._keep_records(time.perf_counter() - since, first)
+        with asked_to_stop() as stop:
+            for batch in self.batches(workers):
+                if self.step == 0:
+                    self.prepare(batch)
+                self.update(batch)
+                progress.update()
+                progress.set_postfix(loss=f"{self.mean_loss:.4f}")
+                if self.rank == 0:
+                    self._keep_records(time.perf_counter() - since, first)
+                if stop() and self.step < self._schedule.steps:
+                    self._stop()
         progress.close()
         self._learner.eval()
 
@@ -127,6 +139,13 @@ class TrainingLoop(ABC, Generic[B]):
         value = float(loss.detach())
         self.mean_loss += (value - self.mean_loss) / min(self.step, 50)
         return value
+
+    def _stop(self) -> None:
+        """Keep what was learned, and end as Ctrl-C does."""
+        if self.rank == 0 and self.folder is not None:
+            self.save(self.folder)
+            log.info("stopped after step %d, which is kept", self.step)
+        raise KeyboardInterrupt
 
     def save(self, folder: Path) -> None:
         """Write `checkpoint.pt` under a temporary name and move it."""

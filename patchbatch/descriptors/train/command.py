@@ -137,6 +137,10 @@ def _add_schedule(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--optimizer", choices=tuple(RATES), default=default.optimizer, help="(%(default)s)")
     group.add_argument("--learning-rate", type=float, help=f"peak step size ({rates})")
     group.add_argument(
+        "--save-every", type=int, default=default.save_every, metavar="N",
+        help="steps between checkpoints; Ctrl-C makes one too (%(default)s)",
+    )  # fmt: skip
+    group.add_argument(
         "--precision", choices=TRAIN_PRECISIONS, default=default.precision,
         help="of the products; auto is bfloat16 where the device has units for it, else float32",
     )  # fmt: skip

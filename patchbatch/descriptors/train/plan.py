@@ -157,7 +157,7 @@ def objective_settings(arguments: argparse.Namespace) -> ObjectiveSettings:
 
 def train_settings(arguments: argparse.Namespace) -> TrainSettings:
     """Collect the settings of the schedule."""
-    same = ("steps", "batch", "optimizer", "seed", "precision")
+    same = ("steps", "batch", "optimizer", "seed", "precision", "save_every")
     rate = arguments.learning_rate
     return TrainSettings(
         learning_rate=RATES[arguments.optimizer] if rate is None else rate,

@@ -122,6 +122,8 @@ def add_schedule(group: argparse._ActionsContainer, steps: int = ImageSchedule()
         help="of the trunk (%(default)s)")  # fmt: skip
     group.add_argument("--warmup", type=int, default=default.warmup, metavar="N",
         help="steps of the rise (%(default)s)")  # fmt: skip
+    group.add_argument("--save-every", type=int, default=default.save_every, metavar="N",
+        help="steps between checkpoints; Ctrl-C makes one too (%(default)s)")  # fmt: skip
     group.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default=default.precision,
         help="of products; auto: bfloat16 where the hardware has it (%(default)s)")  # fmt: skip
 

@@ -109,7 +109,7 @@ def sampling_of(arguments: argparse.Namespace) -> Sampling:
 
 def schedule_of(arguments: argparse.Namespace) -> ImageSchedule:
     """Collect the settings of the schedule."""
-    same = ("steps", "batch", "optimizer", "weight_decay", "warmup", "seed", "precision")
+    same = ("steps", "batch", "optimizer", "weight_decay", "warmup", "seed", "precision", "save_every")
     rate = arguments.learning_rate
     return ImageSchedule(
         learning_rate=RATES[arguments.optimizer] if rate is None else rate,

@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -81,6 +82,32 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(photos, tmp_path, network):
     assert [row[0] for row in rows[0]] == ["step", "2", "3", "4", "6"]
     assert [row[:3] for row in rows[0]] == [row[:3] for row in rows[1]]
     assert (tmp_path / "straight" / "losses.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_told_to_end_keeps_the_step_it_is_at(photos, tmp_path, number):
+    """Between two checkpoints; the run that goes on learns what it would have learned."""
+    rarely = replace(SETTINGS, save_every=1000)
+    straight = trainer(photos, tmp_path / "straight", rarely)
+    straight.run(workers=0)
+    stopped = trainer(photos, tmp_path / "stopped", rarely)
+    update = stopped.update
+
+    def update_and_stop(batch):
+        if stopped.step == 3:
+            os.kill(os.getpid(), number)
+        return update(batch)
+
+    stopped.update = update_and_stop
+    with pytest.raises(KeyboardInterrupt):
+        stopped.run(workers=0)
+    resumed = trainer(photos, tmp_path / "stopped", rarely)
+    resumed.resume(tmp_path / "stopped")
+    assert resumed.step == 4
+    resumed.run(workers=0)
+    for name, value in straight.net.state_dict().items():
+        torch.testing.assert_close(resumed.net.state_dict()[name], value, rtol=1e-4, atol=1e-5, msg=name)
 
 
 def log_rows(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,33 @@ def chosen_settings(
 
     settings = flow_settings(preset) if file is None else read_settings(file, preset)
     return with_methods(settings, preset, matcher=matcher, seed=seed)
+
+
+def refuse_others(
+    arguments: argparse.Namespace, parser: argparse.ArgumentParser, used: Collection[str], when: str
+) -> None:
+    """Refuse options that were given and would do nothing.
+
+    Parameters
+    ----------
+    arguments, parser
+        What was parsed, and by what.
+    used
+        Names of the arguments that do something.
+    when
+        Says when the others do nothing.
+
+    Raises
+    ------
+    PatchBatchError
+        Names the first of them.
+    """
+    known = {action.dest: action for action in parser._actions}
+    for name, value in vars(arguments).items():
+        action = known.get(name)
+        if action is not None and name not in used and value != action.default:
+            called = action.option_strings[0] if action.option_strings else name
+            raise PatchBatchError(f"{called} does nothing {when}; leave it out")
 
 
 def positive(text: str) -> int:

@@ -26,7 +26,7 @@ examples:
   patchbatch-flow --preset kitti --print-settings > mine.toml
   patchbatch-flow --demo                           makes two frames, estimates their flow, writes to ./demo
 
-exit status: 0 done, 1 bad input (one line on stderr), 2 wrong usage
+exit status: 0 done, 1 bad input (one line on stderr), 2 wrong usage, 130 stopped by Ctrl-C, 141 output closed
 """
 TABLES: tuple[Table[Any], ...] = (MODELS, PRESETS, MATCHERS, ESTIMATORS, DENSE_METHODS, REFINEMENTS)
 
@@ -188,8 +188,15 @@ def check_usage(parser: argparse.ArgumentParser, arguments: argparse.Namespace) 
     """Exit with status 2 for words that do not go together."""
     if arguments.demo is not None and arguments.images:
         parser.error("--demo takes no images: it makes its own")
-    if arguments.warm_up and (arguments.images or arguments.demo is not None):
-        parser.error("--warm-up takes no images and no --demo: it only compiles")
+    outputs = (
+        arguments.output,
+        arguments.color,
+        arguments.matches,
+        arguments.confidence,
+        arguments.occlusion,
+    )
+    if arguments.warm_up and (arguments.images or arguments.demo is not None or any(outputs)):
+        parser.error("--warm-up takes no images and no --demo, and writes nothing: it only compiles")
     needless = arguments.print_settings or arguments.warm_up or arguments.demo is not None
     if len(arguments.images) != 2 and not needless:
         parser.error(f"two images are needed, {len(arguments.images)} given")

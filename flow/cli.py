@@ -53,6 +53,8 @@ def _begin(arguments: argparse.Namespace) -> None:
         from flow.warm_up import warm_up  # noqa: PLC0415 - torch is imported here
 
         warm_up(arguments.device)
+        if not arguments.quiet:
+            print("all loops are compiled")
     else:
         _run(arguments, settings)
 

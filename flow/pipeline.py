@@ -53,6 +53,8 @@ TOP_LEVEL_PIXELS = 10_000
 # Fewer matches are taken for chance. Of unrelated frames up to 0.01 of the seeds match, of a picture turned
 # by 25 degrees 0.16, of the pair of KITTI 2015 that has most of its motion out of sight 0.64.
 LEAST_MATCHED = 0.04
+FEW_MATCHED = 0.2
+"""With fewer, and image 2 not turned back, the user is told."""
 
 Field = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
@@ -118,6 +120,11 @@ class FlowResult:
     def warning(self) -> str | None:
         """What a user has to know about the result, one line; None if there is nothing."""
         if self.reliable:
+            if self.homography is None and self.matched < FEW_MATCHED:
+                return (
+                    f"only {100 * self.matched:.0f} % of image 1 could be matched: much of the flow is "
+                    "guessed, see the confidence"
+                )
             return None
         if not len(self.matches):
             return "there are no matches, so no motion is known: are these two views of one scene?"

@@ -9,6 +9,9 @@ from collections.abc import Callable
 
 from patchbatch.errors import PatchBatchError
 
+COMMON = ("threads", "debug")
+"""Names of the arguments that every command has."""
+_SHORT = ("allocate memory", "out of memory", "failed to map")  # what libraries say where memory is short
 INTERRUPTED, CLOSED_PIPE = 130, 141
 """Exit status after Ctrl-C, and when nobody reads the output any more: those of a shell."""
 
@@ -79,7 +82,7 @@ def explained(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, PatchBatchError):
         return text
-    if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text:
+    if isinstance(error, MemoryError) or any(words in text for words in _SHORT):
         return "memory is short; use smaller images, or a machine with more"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+from functools import partial
 from pathlib import Path
 
-from benchmarks.arguments import add_json, check_outputs, positive
+from benchmarks.arguments import add_json, check_outputs, positive, refuse_others
 from benchmarks.faces.settings import FacesBenchmark
 from patchbatch.errors import PatchBatchError
+from patchbatch.program import COMMON
 from patchbatch.transfer.multiverse.table import NETWORKS, PAIR_TERMS
 from patchbatch.transfer.train_images.command import (
     add_loss,
@@ -65,13 +67,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_loss(trained, copies=False)
     add_samples(trained)
     add_schedule(trained, STEPS)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=partial(run, parser))
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     """Verify, print the table and write the files."""
     from benchmarks.report import check_plot  # noqa: PLC0415 (only to run)
 
+    if arguments.train is None:
+        refuse_others(arguments, parser, ("root", "images", "json", "plot", *COMMON), "without --train")
     check_outputs(arguments.json, arguments.plot, arguments.root)
     check_plot("--plot", arguments.plot)
     if not Path(arguments.root).is_dir():

@@ -39,7 +39,7 @@ def add_running(group: argparse._ArgumentGroup) -> None:
         help="keep the flow fields of every stage in DIR/METHOD, named as for the benchmark's upload",
     )  # fmt: skip
     group.add_argument(
-        "--write-as", choices=SUFFIXES, default=SUFFIXES[0], metavar="SUFFIX",
+        "--write-as", choices=SUFFIXES, metavar="SUFFIX",
         help=f"their form: {', '.join(SUFFIXES)}; .npz is exact and keeps the confidence too (.npz)",
     )  # fmt: skip
     group.add_argument(
@@ -77,9 +77,11 @@ def running_of(arguments: argparse.Namespace) -> Running:
 
     if arguments.jobs > 1 and group_of_torchrun().size > 1:
         raise PatchBatchError("--jobs and torchrun both share the pairs out; leave --jobs out")
+    if arguments.write_as is not None and arguments.write is None:
+        raise PatchBatchError("--write-as is the form of what --write DIR keeps; give it too")
     return Running(
-        arguments.folder, arguments.write, arguments.write_as, arguments.submission, arguments.jobs,
-        arguments.report,
+        arguments.folder, arguments.write, arguments.write_as or SUFFIXES[0], arguments.submission,
+        arguments.jobs, arguments.report,
     )  # fmt: skip
 
 

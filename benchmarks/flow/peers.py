@@ -168,7 +168,7 @@ def function_method(name: str, path: str) -> Method:
             flow = np.asarray(compute(*frames), np.float32)
         except PatchBatchError:
             raise
-        except Exception as error:  # whatever a user's function raises
+        except (Exception, SystemExit) as error:  # whatever a user's function raises
             raise PatchBatchError(f"{path} failed ({in_one_line(error)}); check it") from error
         seconds = time.perf_counter() - start
         expected = (*frames[0].shape[:2], 2)

@@ -71,6 +71,7 @@ def write_page(recorder: Recorder, report: Mapping[str, Any]) -> Path:
         data=_viewer_data(series, pairs),
         run=_run_facts(report["environment"]),
         details=json.dumps(_without_private(report["environment"]), indent=1, ensure_ascii=False),
+        failed=report.get("failed", []),
         missing=sum(len(pair.figures) - len(pair.layers) for pair in pairs),
     )  # fmt: skip
     path = recorder.folder / PAGE

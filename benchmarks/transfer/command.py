@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+from functools import partial
 from pathlib import Path
 
-from benchmarks.arguments import add_json, check_outputs
+from benchmarks.arguments import add_json, check_outputs, refuse_others
 from benchmarks.transfer.settings import TransferBenchmark, check_counts, check_pictures
 from patchbatch.errors import PatchBatchError
+from patchbatch.program import COMMON
 from patchbatch.transfer.images.table import IMAGE_SETS, find_set
 from patchbatch.transfer.multiverse.table import NETWORKS, PAIR_TERMS
 from patchbatch.transfer.train_images.command import (
@@ -64,12 +66,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pictures", metavar="DIR", help="draw singular values and Fisher spectra of M1, M3, M5"
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=partial(run, parser))
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     """Train, print the tables and write the files."""
     made = arguments.made
+    if made:
+        used = ("data", "made", "epochs", "copies", "seeds", "pairs", "json", *COMMON)
+        refuse_others(arguments, parser, used, "with --made")
+    elif arguments.epochs != parser.get_default("epochs"):
+        raise PatchBatchError("--epochs is of --made; images are learned for --steps")
     copies = arguments.copies or (MADE_COPIES if made else COPIES)
     seeds = arguments.seeds if arguments.seeds is not None else (MADE_SEEDS if made else SEEDS)
     check_counts(copies, seeds=seeds, epochs=arguments.epochs, pairs=arguments.pairs)

@@ -46,7 +46,7 @@ class Alignment:
     def applied_to(self, image2: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the aligned image, of the size of image 2 `(H, W)` or `(H, W, 3)`; outside it is grey."""
         height, width = image2.shape[:2]
-        zoom = math.sqrt(abs(np.linalg.det(self._linear_at((width - 1) / 2, (height - 1) / 2))))
+        zoom = math.sqrt(abs(np.linalg.det(_linear_at(self.homography, (width - 1) / 2, (height - 1) / 2))))
         if zoom > 1:  # fewer pixels than there were: what is finer must go first
             image2 = np.asarray(
                 cv2.GaussianBlur(image2, (0, 0), 0.5 * math.sqrt(zoom * zoom - 1) + 1e-3), np.float32
@@ -74,33 +74,37 @@ class Alignment:
         within = (there >= 0) & (there <= (shape[1] - 1, shape[0] - 1))
         return np.asarray(within.all(axis=-1), np.bool_)
 
-    def _linear_at(self, x: float, y: float) -> NDArray[np.float64]:
-        """Return the homography's `(2, 2)` slopes at a place."""
-        moved = self.homography @ (x, y, 1)
-        place = moved[:2] / moved[2]
-        return np.asarray(
-            (self.homography[:2, :2] - np.outer(place, self.homography[2, :2])) / moved[2], np.float64
-        )
 
-    def is_sane(self, shape: tuple[int, ...]) -> bool:
-        """Whether it turns nothing inside out, and changes the view of an image `(H, W)` at all."""
-        height, width = shape[:2]
-        middle = (width - 1) / 2, (height - 1) / 2
-        corners = (0, 0), (width, 0), (0, height), (width, height)
-        depth = self.homography[2] @ (*middle, 1)
-        depths = [self.homography[2] @ (*corner, 1) / depth for corner in corners]
-        if min(depths) < _LEAST_DEPTH:
-            return False
-        linear = self._linear_at(*middle)
-        zoom = np.linalg.det(linear)
-        changed = np.abs(linear - np.eye(2)).max() > _LEAST_CHANGE
-        return bool(changed and _ZOOM**-2 < zoom < _ZOOM**2)
+def _linear_at(homography: NDArray[np.float64], x: float, y: float) -> NDArray[np.float64]:
+    """Return a homography's `(2, 2)` slopes at a place."""
+    moved = homography @ (x, y, 1)
+    place = moved[:2] / moved[2]
+    return np.asarray((homography[:2, :2] - np.outer(place, homography[2, :2])) / moved[2], np.float64)
+
+
+def is_sane(
+    homography: NDArray[np.float64], shape: tuple[int, ...], least_change: float = _LEAST_CHANGE
+) -> bool:
+    """Whether a homography turns nothing inside out, and changes the view of an image `(H, W)` at all."""
+    height, width = shape[:2]
+    middle = (width - 1) / 2, (height - 1) / 2
+    corners = (0, 0), (width, 0), (0, height), (width, height)
+    depth = homography[2] @ (*middle, 1)
+    depths = [homography[2] @ (*corner, 1) / depth for corner in corners]
+    if min(depths) < _LEAST_DEPTH:
+        return False
+    linear = _linear_at(homography, *middle)
+    zoom = np.linalg.det(linear)
+    changed = np.abs(linear - np.eye(2)).max() >= least_change
+    return bool(changed and _ZOOM**-2 < zoom < _ZOOM**2)
 
 
 def find_alignment(
     image1: NDArray[np.float32], image2: NDArray[np.float32], settings: AlignmentSettings | None = None
 ) -> Alignment | None:  # fmt: skip
     """Find how image 2 is turned, zoomed and tilted against image 1.
+
+    Without one, image 2 is looked at in a mirror.
 
     SIFT's features of both are matched by the ratio of the nearest to the second, and a homography is fitted
     to what agrees most (MAGSAC++, Barath et al., CVPR 2020).
@@ -117,17 +121,30 @@ def find_alignment(
     None if no homography is obeyed by enough features, or if the one found hardly changes the view.
     """
     settings = settings or AlignmentSettings()
+    found = _homography(image1, image2, settings.least_inliers)
+    if found is not None:
+        return Alignment(found) if is_sane(found, image1.shape) else None
+    mirror = np.array([[-1.0, 0, image2.shape[1] - 1], [0, 1, 0], [0, 0, 1]])
+    found = _homography(image1, image2[:, ::-1], settings.least_inliers)
+    if found is None or not is_sane(found, image1.shape, least_change=0):
+        return None
+    return Alignment(mirror @ found)
+
+
+def _homography(
+    image1: NDArray[np.float32], image2: NDArray[np.float32], least_inliers: int
+) -> NDArray[np.float64] | None:
+    """Return what takes pixels of image 1 to those of image 2, by features that look alike in both."""
     ends = _alike_features(image1, image2)
-    if len(ends) < settings.least_inliers:
+    if len(ends) < least_inliers:
         return None
     cv2.setRNGSeed(1)
     found, inliers = cv2.findHomography(
         ends[:, :2], ends[:, 2:], cv2.USAC_MAGSAC, _WITHIN_PX, maxIters=10_000, confidence=0.999
     )
-    if found is None or inliers.sum() < settings.least_inliers or not np.isfinite(found).all():
+    if found is None or inliers.sum() < least_inliers or not np.isfinite(found).all():
         return None
-    alignment = Alignment(np.asarray(found, np.float64))
-    return alignment if alignment.is_sane(image1.shape) else None
+    return np.asarray(found, np.float64)
 
 
 def _alike_features(image1: NDArray[np.float32], image2: NDArray[np.float32]) -> NDArray[np.float64]:

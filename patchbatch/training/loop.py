@@ -27,6 +27,27 @@ log = logging.getLogger(__name__)
 B = TypeVar("B")
 
 
+def first_difference(record: Path, described: dict[str, Any]) -> str:
+    """Return words for the first setting in which a run differs from the recorded one; perhaps none."""
+    try:
+        before = _flat(json.loads(record.read_text()))
+    except (OSError, ValueError):
+        return ""
+    now = _flat(json.loads(json.dumps(described)))
+    for name in {**before, **now}:
+        if before.get(name) != now.get(name):
+            return f" ({name} was {before.get(name)!r} and is {now.get(name)!r})"
+    return ""
+
+
+def _flat(table: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(table, dict):
+        return {prefix[:-1]: table}
+    return {
+        name: value for key, part in table.items() for name, value in _flat(part, f"{prefix}{key}.").items()
+    }
+
+
 class TrainingLoop(ABC, Generic[B]):
     """One training run, in one folder: `checkpoint.pt`, `log.csv`, `settings.json`, `losses.png`.
 
@@ -165,7 +186,10 @@ class TrainingLoop(ABC, Generic[B]):
         record, checkpoint = folder / "settings.json", folder / "checkpoint.pt"
         if checkpoint.exists():
             if not record.exists() or record.read_text() != settings:
-                raise PatchBatchError(f"{folder} holds a run with other settings; choose another folder")
+                other = first_difference(record, self.described())
+                raise PatchBatchError(
+                    f"{folder} holds a run with other settings{other}; choose another folder"
+                )
             self._take(checkpoint)
             log.info("going on from step %d of %s", self.step, folder)
         if self.rank == 0:

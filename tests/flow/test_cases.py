@@ -1,10 +1,14 @@
 """Pairs on which programs for optical flow stumble, with what a user would expect of each."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from flow.alignment.settings import NEVER
 from flow.cli import main
-from flow.pipeline import LEAST_MATCHED, estimate_flow
+from flow.pipeline import FEW_MATCHED, LEAST_MATCHED, estimate_flow
+from flow.settings import FlowSettings
 from patchbatch.data.formats import read_flow
 from patchbatch.data.images import write_image
 from tests.helpers.flow_cases import BAR, CASES, flow_case
@@ -86,6 +90,14 @@ def test_what_the_descriptors_cannot_match_is_right_or_said_to_be_unknown(name):
         assert off(case, result)[case.counted].mean() < 1
     else:
         assert_nothing_known(result)
+
+
+def test_a_result_that_is_mostly_guessed_says_so():
+    case = flow_case("rotation_25")
+    settings = replace(FlowSettings(), alignment=NEVER)
+    result = estimate_flow(in_bytes(case.image1), in_bytes(case.image2), settings=settings)
+    assert result.reliable and LEAST_MATCHED <= result.matched < FEW_MATCHED
+    assert "much of the flow is guessed" in result.warning
 
 
 def test_the_same_image_twice_moves_by_exactly_nothing():

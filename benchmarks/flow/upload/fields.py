@@ -11,7 +11,7 @@ from benchmarks.flow.names import field_file
 from benchmarks.flow.table import Label
 from patchbatch.data.datasets.trees import FlowPair
 from patchbatch.data.files import make_folder
-from patchbatch.data.formats import write_flow
+from patchbatch.data.formats import FLOW_SUFFIXES, write_flow
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Fields:
     suffix: str
 
     def write(self, pair: FlowPair, label: Label, stages: Mapping[str, StageResult]) -> None:
-        """Write the fields of a pair, each whole or not at all.
+        """Write the fields of a pair, each whole or not at all, in place of those of any other form.
 
         Raises
         ------
@@ -41,6 +41,9 @@ class Fields:
             file = field_file(self.folder, pair, label, stage, self.suffix)
             make_folder(file.parent)
             write_flow(file, result.flow, result.valid, result.confidence)
+            for suffix in FLOW_SUFFIXES:  # of an earlier run: who reads the folder would find two answers
+                if suffix != self.suffix:
+                    field_file(self.folder, pair, label, stage, suffix).unlink(missing_ok=True)
 
     def are_there(self, pair: FlowPair, label: Label, stages: Iterable[str]) -> bool:
         """Tell whether the fields of a pair were written before."""

@@ -88,6 +88,10 @@ def make_plan(arguments: argparse.Namespace) -> Plan:
         raise PatchBatchError(
             f"target-classes is for sets with validation images; of {kind.name} give held-out"
         )
+    if kind.name != "lfw" and learned.folds != Learned().folds:
+        raise PatchBatchError(
+            f"folds are of LFW, and {arguments.data} is read as {kind.name}; leave them out"
+        )
     return Plan(
         arguments.network, config, schedule, objective, sampling, augmentation_of(arguments.augment, config),
         learned, arguments.data, kind, make_folder(arguments.output), arguments.workers, arguments.device,

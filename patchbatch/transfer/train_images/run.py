@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import torch
@@ -15,6 +16,8 @@ from patchbatch.transfer.multiverse.image_net import make_image_net, save_image_
 from patchbatch.transfer.train_images.loop import ImageTrainer
 from patchbatch.transfer.train_images.objective import head_settings
 from patchbatch.transfer.train_images.plan import Plan
+
+log = logging.getLogger(__name__)
 
 
 def train(plan: Plan, split: Split | None = None) -> Path:
@@ -58,6 +61,13 @@ def read_split(plan: Plan) -> Split:
     """Read the images of a plan and split them; of LFW only the folds that are learned."""
     settings = ReadSettings(plan.config.size, grey=plan.config.inputs == 1)
     data = read_labelled(plan.data, plan.kind.name, settings)
+    log.info(
+        "%s is read as %s: %d images of %d classes",
+        plan.data,
+        plan.kind.name,
+        len(data.labels),
+        len(data.names),
+    )
     if not plan.kind.people:
         return split_by_class(data, plan.learned.target_classes, plan.learned.class_seed)
     if plan.kind.name == "lfw":

@@ -57,7 +57,8 @@ def test_a_representation_that_knows_is_right_and_thresholds_are_of_held_out_peo
 
 
 @pytest.mark.slow
-def test_from_faces_to_table(lfw, tmp_path, capsys, monkeypatch):
+def test_from_faces_to_table(tmp_path, capsys, monkeypatch):
+    lfw = write_lfw(tmp_path / "LFW", people=30)  # enough for the dimensions of three networks
     words = ["faces", str(lfw), "--train", "--work", str(tmp_path / "work"), *SHORT, "--copies", "1", "2"]
     assert main([*words, "--seeds", "3", "--json", str(tmp_path / "f.json")]) == 0
     rows = json.loads((tmp_path / "f.json").read_text())["rows"]

@@ -8,9 +8,12 @@ import pytest
 from made_trees import SIZE, make_chairs
 
 from benchmarks.__main__ import main
-from benchmarks.flow.peers import function_method
+from benchmarks.flow.methods import StageResult
+from benchmarks.flow.peers import folder_method, function_method
+from benchmarks.flow.table import Label
+from benchmarks.flow.upload.fields import Fields
 from flow.synthetic import demo_scene
-from patchbatch.data.datasets.pairs import find_pairs
+from patchbatch.data.datasets.pairs import FlowPair, find_pairs
 from patchbatch.data.formats import write_flow
 from patchbatch.data.images import write_image
 from patchbatch.data.matches_io import write_matches
@@ -120,3 +123,16 @@ def test_a_missing_list_of_matches_fails_its_pair(
     (tmp_path / "lists").mkdir()
     assert main(["flow", "chairs", str(chairs), "--matches", f"others={tmp_path / 'lists'}"]) == 1
     assert "others on chairs 00002: no result in" in capsys.readouterr().err
+
+
+def test_fields_of_another_form_do_not_stay_beside_new_ones(tmp_path: Path) -> None:
+    """Whoever reads the folder back would find two answers, and take the older."""
+    frame = tmp_path / "frame.png"
+    pair = FlowPair("middlebury", "Venus", frame, frame, frame)
+    for suffix, length in ((".flo", 1.0), (".npz", 2.0), (".pfm", 3.0)):
+        field = StageResult(np.full((3, 4, 2), length), np.ones((3, 4), np.bool_), {"total": 0.0})
+        Fields(tmp_path / "out", suffix).write(pair, Label("zero", None), {"final": field})
+        (file,) = (one for one in (tmp_path / "out").rglob("*") if one.is_file())
+        assert file.suffix == suffix
+        read = folder_method("again", tmp_path / "out" / "zero").run(pair)["final"]
+        assert (read.flow == length).all()

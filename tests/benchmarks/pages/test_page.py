@@ -228,3 +228,17 @@ def test_a_report_of_pairs_without_truth_is_refused(
     words = ["flow", "kitti2015", str(tmp_path), "--method", "zero", "--testing"]
     assert main([*words, "--report", str(tmp_path / "report")]) == 1
     assert "testing pairs have no truth" in capsys.readouterr().err
+
+
+def test_pairs_that_failed_are_named_on_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "chairs" / "data"
+    folder.mkdir(parents=True)
+    for number in (1, 2):
+        for frame in ("img1", "img2"):
+            write_image(folder / f"0000{number}_{frame}.ppm", np.zeros((*SIZE, 3), np.uint8))
+        write_flow(folder / f"0000{number}_flow.flo", np.zeros((*SIZE, 2), np.float32))
+    (folder / "00002_flow.flo").write_bytes(b"<nothing>")
+    words = ["flow", "chairs", str(tmp_path), "--method", "zero", "--report", str(tmp_path / "report")]
+    assert main(words) == 1
+    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert "Not scored" in page and "00002" in page and "<nothing>" not in page

@@ -9,6 +9,7 @@ import pytest
 
 import flow.pipeline as module
 from flow.alignment import Alignment, AlignmentSettings, find_alignment
+from flow.alignment.stage import is_sane
 from flow.arguments import build_parser
 from flow.cli import main, resolved_settings
 from flow.cost import StageCost
@@ -69,9 +70,21 @@ def test_nothing_is_found_where_nothing_is_turned(name):
     assert find_alignment(case.image1, case.image2) is None
 
 
-def test_a_picture_in_a_mirror_is_not_turned():
+def test_a_picture_in_a_mirror_is_found():
     image = texture(1)[:HEIGHT, :WIDTH]
-    assert find_alignment(image, image[:, ::-1].copy()) is None
+    found = find_alignment(image, image[:, ::-1].copy())
+    x, y = pixels(HEIGHT, WIDTH)[..., 0], np.zeros((HEIGHT, WIDTH))
+    off = np.linalg.norm(found.flow(still(None)) - np.dstack([WIDTH - 1 - 2 * x, y]), axis=-1)
+    assert off.max() < 1
+
+
+@pytest.mark.slow
+def test_the_flow_of_a_mirrored_pair_is_right():
+    image = in_bytes(texture(1)[:HEIGHT, :WIDTH])
+    result = estimate_flow(image, image[:, ::-1].copy())
+    x, y = pixels(HEIGHT, WIDTH)[..., 0], np.zeros((HEIGHT, WIDTH))
+    assert np.linalg.norm(result.flow - np.dstack([WIDTH - 1 - 2 * x, y]), axis=-1).mean() < 0.5
+    assert np.linalg.det(result.homography[:2, :2]) < 0
 
 
 def test_flat_images_have_no_features():
@@ -88,11 +101,11 @@ def test_evidence_can_be_asked_for():
 def test_what_is_turned_inside_out_is_not_believed():
     shape = (HEIGHT, WIDTH)
     tipped = np.array([[1.3, 0, 0], [0, 1.3, 0], [-0.99 / WIDTH, 0, 1]])
-    assert not Alignment(tipped).is_sane(shape)
-    assert not Alignment(np.diag([-1.5, 1.5, 1.0])).is_sane(shape)
-    assert not Alignment(np.diag([20.0, 20.0, 1.0])).is_sane(shape)
-    assert not Alignment(np.eye(3)).is_sane(shape)
-    assert Alignment(np.diag([1.5, 1.5, 1.0])).is_sane(shape)
+    assert not is_sane(tipped, shape)
+    assert not is_sane(np.diag([-1.5, 1.5, 1.0]), shape)
+    assert not is_sane(np.diag([20.0, 20.0, 1.0]), shape)
+    assert not is_sane(np.eye(3), shape)
+    assert is_sane(np.diag([1.5, 1.5, 1.0]), shape)
 
 
 def test_pixels_of_the_aligned_image_are_where_it_says():

@@ -14,6 +14,7 @@ COMMANDS = Table(
         )
         for name, line in (
             ("flow", "optical flow on a public data set"),
+            ("suite", "optical flow on all data sets of a folder, with one summary"),
             ("descriptors", "descriptors on public data sets: matching and ranking figures"),
             ("matching", "ways to match the same descriptors; the confidence of matches"),
             ("confidence", "how far the confidence and the occlusion of the dense flow can be trusted"),

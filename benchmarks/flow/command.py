@@ -58,12 +58,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_printing(parser.add_argument_group("what is shown and written of the figures"))
     add_running(parser.add_argument_group("how it is run"))
-    _add_pipeline_arguments(parser.add_argument_group(f"of the method {OWN}"))
+    add_pipeline_arguments(parser.add_argument_group(f"of the method {OWN}"))
     parser.set_defaults(run=run)
 
 
-def _add_pipeline_arguments(group: argparse._ArgumentGroup) -> None:
-    add_models(group, f"the preset's, mostly {DEFAULT_MODEL}")
+def add_pipeline_arguments(
+    group: argparse._ArgumentGroup, models: str = f"the preset's, mostly {DEFAULT_MODEL}"
+) -> None:
+    """Add the options of this project's own method; `models` says which are taken if none are given."""
+    add_models(group, models)
     add_preset(group)
     add_settings(group)
     add_device(group)

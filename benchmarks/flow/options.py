@@ -62,6 +62,10 @@ def add_printing(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--report", metavar="DIR", help="write a page with curves and a viewer of all pairs, DIR/index.html"
     )
+    group.add_argument(
+        "--report-pictures", choices=("all", "none"), default="all",
+        help="none leaves the viewer out, and with it all that is under the data set's licence (all)",
+    )  # fmt: skip
     group.add_argument("--csv", metavar="FILE", help="the same figures as comma-separated values")
 
 
@@ -81,7 +85,7 @@ def running_of(arguments: argparse.Namespace) -> Running:
         raise PatchBatchError("--write-as is the form of what --write DIR keeps; give it too")
     return Running(
         arguments.folder, arguments.write, arguments.write_as or SUFFIXES[0], arguments.submission,
-        arguments.jobs, arguments.report,
+        arguments.jobs, arguments.report, arguments.report_pictures == "all",
     )  # fmt: skip
 
 
@@ -101,6 +105,8 @@ def check_printing(arguments: argparse.Namespace) -> None:
     check_overwriting(
         [], [("--json", arguments.json), ("--csv", file), ("--submission", arguments.submission)]
     )
+    if arguments.report is None and arguments.report_pictures != "all":
+        raise PatchBatchError("--report-pictures is about the page of --report DIR; give it too")
     if arguments.published and arguments.dataset not in PUBLISHED:
         raise PatchBatchError(f"--published has rows for {', '.join(PUBLISHED)} only; leave it out")
 
@@ -127,5 +133,5 @@ def show(arguments: argparse.Namespace, report: dict[str, Any]) -> None:
         from benchmarks.pages.page import write_page  # noqa: PLC0415
         from benchmarks.pages.recorder import Recorder  # noqa: PLC0415
 
-        page = write_page(Recorder(arguments.report, keep_invalid=arguments.keep_invalid), report)
+        page = write_page(Recorder(arguments.report, pictures=arguments.report_pictures == "all"), report)
         print(f"report: {page}", file=sys.stderr)

@@ -22,6 +22,7 @@ def format_table(
     columns: str = "papers",
     form: str = "markdown",
     published: bool = False,
+    times: bool = True,
 ) -> str:
     """Return the rows of a report as a table: method, number of pairs, errors, running time.
 
@@ -37,14 +38,17 @@ def format_table(
         A name of `benchmarks.flow.printing.forms.FORMATS`.
     published
         Add the rows of `PUBLISHED`, and lines that say what they are.
+    times
+        Whether the last column is the seconds.
     """
-    text: str = FORMATS[form].load()(shown_table(dataset, rows, columns, published))
+    text: str = FORMATS[form].load()(shown_table(dataset, rows, columns, published, times=times))
     return text
 
 
 def shown_table(
-    dataset: str, rows: Sequence[Mapping[str, Any]], columns: str = "papers", published: bool = False
-) -> Shown:
+    dataset: str, rows: Sequence[Mapping[str, Any]], columns: str = "papers", published: bool = False,
+    *, times: bool = True,
+) -> Shown:  # fmt: skip
     """Return the cells of `format_table`."""
     figures = figures_shown(dataset, rows, columns)
     others = PUBLISHED[dataset] if published else ()
@@ -74,6 +78,8 @@ def shown_table(
         for one in others
         for row in one.rows
     ]  # fmt: skip
+    if not times:
+        header, cells = header[:-1], [row[:-1] for row in cells]
     return Shown(header, cells, len(_LABELS), [one.note for one in others])
 
 

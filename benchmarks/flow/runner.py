@@ -96,13 +96,6 @@ def run_shared(benchmark: FlowBenchmark, running: Running, group: Group) -> dict
     group
         The processes that share the pairs, of which this is one.
 
-    Parameters
-    ----------
-    benchmark
-        What is measured.
-    watch
-        Called with every result, outside what is timed.
-
     Returns
     -------
     dict
@@ -185,8 +178,8 @@ def _known(
 
 
 def _is_drawn(recorder: Recorder | None, outcome: Outcome) -> bool:
-    """Whether a report that is asked for has the pictures of a result; without them it is made anew."""
-    return recorder is None or recorder.result(outcome.pair, *outcome.label) is not None
+    """Whether a report that is asked for has its part of a result; without it the result is made anew."""
+    return recorder is None or recorder.has(outcome.pair, *outcome.label)
 
 
 def _work(
@@ -221,7 +214,7 @@ def fields_of(running: Running) -> Fields | None:
 
 def recorder_of(benchmark: FlowBenchmark, running: Running) -> Recorder | None:
     """Return what draws the pictures of a report; None where none is wanted."""
-    return recorder_for(running.report, keep_invalid=benchmark.keep_invalid)
+    return recorder_for(running.report, keep_invalid=benchmark.keep_invalid, pictures=running.pictures)
 
 
 def load_methods(benchmark: FlowBenchmark) -> list[Method]:

@@ -137,7 +137,9 @@ class Running:
     jobs
         Processes of this machine that share the pairs.
     report
-        Folder for a page about all pairs with their pictures, None for none.
+        Folder for a page about all pairs, None for none.
+    pictures
+        Whether the page has pictures of the pairs.
     """
 
     folder: str | None = None
@@ -146,6 +148,7 @@ class Running:
     submission: str | None = None
     jobs: int = 1
     report: str | None = None
+    pictures: bool = True
 
     def check(self, benchmark: FlowBenchmark) -> None:
         """Refuse what can be refused before anything is computed; makes the folders.

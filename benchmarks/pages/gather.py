@@ -9,19 +9,9 @@ from itertools import pairwise
 from typing import Any
 
 from benchmarks.models import short_name
-from benchmarks.pages.charts import (
-    LEFT,
-    RIGHT,
-    WIDTH,
-    Chart,
-    Words,
-    bar_chart,
-    curve_chart,
-    linear,
-    logarithmic,
-    step_chart,
-)
+from benchmarks.pages.charts import bar_chart, curve_chart, linear, logarithmic, step_chart
 from benchmarks.pages.curves import COVERAGE, DISTANCES_PX, LENGTHS_PX, SEEN, THRESHOLDS_PX, CurveSum
+from benchmarks.pages.drawing import LEFT, RIGHT, WIDTH, Chart, Words
 from benchmarks.pages.folder import key_of
 from benchmarks.pages.recorder import PairRecord, Recorder, ResultRecord
 
@@ -58,17 +48,20 @@ class Shown:
     name
         Of the pair.
     record
-        None if no pictures were kept.
+        None if there are no pictures of it.
     figures
         `"EPE"` in px and `"Fl"` in percent by method; None where no pixel counts.
     layers
         Pictures by method.
+    missing
+        Number of methods whose result is in no curve.
     """
 
     name: str
     record: PairRecord | None
     figures: dict[str, dict[str, float | None]] = field(default_factory=dict)
     layers: dict[str, dict[str, str]] = field(default_factory=dict)
+    missing: int = 0
 
     def spread(self, figure: str) -> float | None:
         """Return how much the methods differ: the highest less the lowest; None for fewer than two."""
@@ -103,13 +96,16 @@ def gather(recorder: Recorder, report: Mapping[str, Any]) -> tuple[list[Series],
         if row["stage"] != "final":
             continue
         name, one = row["pair"], series[row["method"], row["model"]]
-        shown = pairs.setdefault(name, Shown(name, recorder.pair(name)))
+        shown = pairs.setdefault(name, Shown(name, recorder.pair(name) if recorder.pictures else None))
         metrics = row["metrics"]
         shown.figures[one.key] = {"EPE": metrics.get("EPE"), "Fl": metrics.get("Fl-all")}
         record = recorder.result(name, row["method"], row["model"])
-        if shown.record is not None and record is not None and _same_run(record, metrics.get("EPE")):
+        if record is None or not _same_run(record, metrics.get("EPE")):
+            shown.missing += 1
+            continue
+        one.sums.add(record.curves)
+        if shown.record is not None and record.layers:
             shown.layers[one.key] = record.layers
-            one.sums.add(record.curves)
     return list(series.values()), list(pairs.values())
 
 
@@ -128,8 +124,8 @@ def _same_run(record: ResultRecord, epe: float | None) -> bool:
     return kept == epe if kept is None or epe is None else math.isclose(kept, epe, rel_tol=1e-6, abs_tol=1e-9)
 
 
-def charts_of(series: Sequence[Series]) -> list[Chart]:
-    """Make every chart that there is anything for."""
+def charts_of(series: Sequence[Series], *, times: bool = True) -> list[Chart]:
+    """Make every chart that there is anything for; seconds are left out unless `times`."""
     made = [
         _within(series),
         _by_step(series, "length", "Error by motion length", "true length in px", LENGTHS_PX),
@@ -139,7 +135,7 @@ def charts_of(series: Sequence[Series]) -> list[Chart]:
         ),
         _by_step(series, "seen", "Error by occlusion", "whether the second frame shows the pixel"),
         _risk(series),
-        _seconds(series),
+        _seconds(series) if times else None,
     ]  # fmt: skip
     return [chart for chart in made if chart is not None]
 

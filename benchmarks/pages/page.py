@@ -38,7 +38,7 @@ METHOD_LAYERS = {
 _PRIVATE = ("root", "settings", "models")
 
 
-def write_page(recorder: Recorder, report: Mapping[str, Any]) -> Path:
+def write_page(recorder: Recorder, report: Mapping[str, Any], *, times: bool = True) -> Path:
     """Write the page beside the pictures of a run; return its path.
 
     Parameters
@@ -47,6 +47,8 @@ def write_page(recorder: Recorder, report: Mapping[str, Any]) -> Path:
         That watched the run.
     report
         As `benchmarks.flow.runner.run` returns it.
+    times
+        Whether the page has seconds.
 
     Raises
     ------
@@ -54,14 +56,14 @@ def write_page(recorder: Recorder, report: Mapping[str, Any]) -> Path:
         If a record is damaged, or the page cannot be written.
     """
     series, pairs = gather(recorder, report)
-    table = shown_table(report["dataset"], report["rows"])
-    text = _templates().get_template("page.html").render(
+    table = shown_table(report["dataset"], report["rows"], times=times)
+    text = templates().get_template("page.html").render(
         dataset=report["dataset"],
         about=DATASETS[report["dataset"]].help,
         header=table.header,
         rows=table.rows,
         labels=table.labels,
-        charts=charts_of(series),
+        charts=charts_of(series, times=times),
         series=series,
         pairs=pairs,
         thumbnail=THUMBNAIL_PX,
@@ -72,7 +74,8 @@ def write_page(recorder: Recorder, report: Mapping[str, Any]) -> Path:
         run=_run_facts(report["environment"]),
         details=json.dumps(_without_private(report["environment"]), indent=1, ensure_ascii=False),
         failed=report.get("failed", []),
-        missing=sum(len(pair.figures) - len(pair.layers) for pair in pairs),
+        missing=sum(pair.missing for pair in pairs),
+        pictures=recorder.pictures,
     )  # fmt: skip
     path = recorder.folder / PAGE
     with atomic_path(path) as temporary:
@@ -80,7 +83,8 @@ def write_page(recorder: Recorder, report: Mapping[str, Any]) -> Path:
     return path
 
 
-def _templates() -> Environment:
+def templates() -> Environment:
+    """Return the templates, with everything that is put into them escaped."""
     return Environment(
         loader=PackageLoader("benchmarks.pages"),
         autoescape=True,

@@ -54,7 +54,8 @@ class ResultRecord:
     Attributes
     ----------
     layers
-        Names of its pictures (`"flow"`, `"error"`, `"matches"`, `"confidence"`, ...), and their files.
+        Names of its pictures (`"flow"`, `"error"`, `"matches"`, `"confidence"`, ...), and their files; empty
+        where none were wanted.
     curves
         What it adds to the charts.
     """
@@ -75,11 +76,14 @@ class Recorder:
         Of the report.
     keep_invalid
         Whether the pixels of Sintel's invalid mask count, as in the tables.
+    pictures
+        Whether pictures are written and shown, or curves and figures alone: what is drawn of a data set is
+        under its licence.
     """
 
-    def __init__(self, folder: Path | str, *, keep_invalid: bool = False) -> None:
+    def __init__(self, folder: Path | str, *, keep_invalid: bool = False, pictures: bool = True) -> None:
         self.folder = Path(folder)
-        self.keep_invalid = keep_invalid
+        self.keep_invalid, self.pictures = keep_invalid, pictures
         self._last: tuple[FlowPair, Groups, float] | None = None
 
     def __call__(
@@ -97,6 +101,15 @@ class Recorder:
         _, groups, radius = self._last
         folder = make_folder(self.pair_folder(pair.name) / key_of(method.name, method.model))
         final = stages["final"]
+        curves = curves_of(truth, groups, final.flow, final.valid, final.confidence)
+        files = self._paint(folder, truth, groups, radius, stages) if self.pictures else {}
+        write_json(folder / RECORD, asdict(ResultRecord(files, curves)))
+
+    def _paint(
+        self, folder: Path, truth: Truth, groups: Groups, radius: float, stages: Mapping[str, StageResult]
+    ) -> dict[str, str]:
+        """Write the pictures of a result; return their files by name."""
+        final = stages["final"]
         layers = {
             "flow" if stage == "final" else stage: paint_flow(result.flow, result.valid, radius)
             for stage, result in stages.items()
@@ -106,10 +119,8 @@ class Recorder:
         for name, values in (("confidence", final.confidence), ("occluded", final.occluded)):
             if values is not None:
                 layers[name] = paint_share(values)
-        files = {name: write_layer(folder, name, picture) for name, picture in layers.items()}
         write_thumbnail(folder, "error", layers["error"])
-        curves = curves_of(truth, groups, final.flow, final.valid, final.confidence)
-        write_json(folder / RECORD, asdict(ResultRecord(files, curves)))
+        return {name: write_layer(folder, name, picture) for name, picture in layers.items()}
 
     def pair_folder(self, name: str) -> Path:
         """Return where everything about a pair lies."""
@@ -118,6 +129,8 @@ class Recorder:
     def _start(self, pair: FlowPair, truth: Truth) -> tuple[Groups, float]:
         """Write what all methods share."""
         groups, radius = groups_of(truth, keep_invalid=self.keep_invalid), radius_of(truth)
+        if not self.pictures:
+            return groups, radius
         folder = make_folder(self.pair_folder(pair.name))
         frames = {"frame1": eight_bits(pair.image1), "frame2": eight_bits(pair.image2)}
         layers = {name: write_layer(folder, name, frame, ".jpg") for name, frame in frames.items()}
@@ -140,6 +153,11 @@ class Recorder:
         values = _read(self.pair_folder(pair) / key_of(method, model) / RECORD)
         return None if values is None else ResultRecord(values["layers"], PairCurves(**values["curves"]))
 
+    def has(self, pair: str, method: str, model: str | None) -> bool:
+        """Tell whether all is there that is wanted of a method's result on a pair."""
+        record = self.result(pair, method, model)
+        return record is not None and (bool(record.layers) or not self.pictures)
+
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
@@ -151,6 +169,6 @@ def _read(path: Path) -> dict[str, Any] | None:
     return values
 
 
-def recorder_for(folder: str | None, *, keep_invalid: bool = False) -> Recorder | None:
+def recorder_for(folder: str | None, *, keep_invalid: bool = False, pictures: bool = True) -> Recorder | None:
     """Return the recorder of --report; None where no report is wanted."""
-    return None if folder is None else Recorder(folder, keep_invalid=keep_invalid)
+    return None if folder is None else Recorder(folder, keep_invalid=keep_invalid, pictures=pictures)

@@ -2,21 +2,8 @@
 
 import pytest
 
-from benchmarks.pages.charts import (
-    BOTTOM,
-    HEIGHT,
-    LEFT,
-    OTHER,
-    RIGHT,
-    TOP,
-    WIDTH,
-    Words,
-    bar_chart,
-    curve_chart,
-    linear,
-    logarithmic,
-    step_chart,
-)
+from benchmarks.pages.charts import OTHER, bar_chart, curve_chart, linear, logarithmic, step_chart
+from benchmarks.pages.drawing import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Words
 
 WORDS = Words("key", "Title", "note", "x", "y")
 

@@ -89,7 +89,7 @@ def test_results_without_record_or_of_another_run_keep_figures_and_lose_pictures
     assert pairs[1].figures["near@net"]["EPE"] == 8
     assert series[0].sums.errors("seen") == pytest.approx([np.mean(OFF[2:])] * 2)
     page = write_page(recorder, report).read_text(encoding="utf-8")
-    assert "2 results have no pictures here and are in no curve" in page
+    assert "2 results have no record here and are in no curve" in page
     assert data_of(page)["pairs"][0]["figures"]["near@net"]["EPE"] == 2
 
 

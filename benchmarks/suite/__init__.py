@@ -1,0 +1,1 @@
+"""python -m benchmarks suite: the flow benchmark on all data sets of a folder."""

@@ -36,7 +36,21 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a benchmark; return 0, or 1 after a one-line message. Usage errors exit with 2."""
     arguments = parse(sys.argv[1:] if argv is None else argv)
-    return program.run("error", lambda: int(arguments.run(arguments)), arguments)
+    return program.run("error", lambda: int(arguments.run(arguments)), arguments, when_stopped(arguments))
+
+
+def when_stopped(arguments: argparse.Namespace) -> str:
+    """Return what is said after Ctrl-C: how to go on.
+
+    A command that keeps something has a default `kept`, which gives its folder; None: nothing is kept.
+    """
+    folder = arguments.kept(arguments) if "kept" in arguments else None
+    if folder is not None:
+        return f"stopped: the same command goes on where it was, from {folder}"
+    if "folder" in arguments:
+        return "stopped: nothing is kept; with --keep DIR the same command would go on where it was"
+    shorter = "; --limit N makes it shorter" if "limit" in arguments and "root" in arguments else ""
+    return f"stopped: nothing is kept, and the same command begins anew{shorter}"
 
 
 if __name__ == "__main__":

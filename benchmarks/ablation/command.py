@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from pathlib import Path
 
 from benchmarks.arguments import add_json, check_outputs
@@ -44,8 +43,6 @@ def run(arguments: argparse.Namespace) -> int:
     from benchmarks import report as table  # noqa: PLC0415
     from benchmarks.ablation import study as ablation  # noqa: PLC0415
 
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("benchmarks").setLevel(logging.INFO)  # a line a run, and not what each trainer says
     settings = ablation.AblationSettings(
         steps=arguments.steps, seeds=arguments.seeds, scenes=arguments.scenes, margin=arguments.margin,
         balance=arguments.balance,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from benchmarks.environment import describe_environment
+from benchmarks.progress import Figure, Progress
 from benchmarks.report import markdown
 from benchmarks.scenes import Shuffled, in_memory
 from patchbatch.descriptors.network.config import PatchNetConfig
@@ -24,8 +24,6 @@ from patchbatch.descriptors.train.objective import distance
 from patchbatch.descriptors.train.samples.sources import PairSource, Sample
 from patchbatch.descriptors.train.settings import ObjectiveSettings, SourceSettings, TrainSettings
 from patchbatch.settings import Settings, setting
-
-log = logging.getLogger(__name__)
 
 LOSSES = ("drlim", "drlim+sd", "cent", "cent+sd")
 NORMALIZATIONS = ("fine-grained", "per-channel")
@@ -71,14 +69,17 @@ def run(photos: Sequence[Path], settings: AblationSettings) -> dict[str, Any]:
     look = SourceSettings(crop=160, street=0, real=0)
     scenes = in_memory(PairSource(photos, [], [], look, 0, settings.scenes))
     held_out = in_memory(PairSource(photos, [], [], look, 2**31, HELD_OUT_SCENES, held_out=True))
-    rows = []
-    for loss, normalization in itertools.product(LOSSES, NORMALIZATIONS):
-        runs = []
-        for seed in range(settings.seeds):
-            trained = _train(loss, normalization, seed, scenes, settings)
-            runs.append(_score(trained, held_out))
-            log.info("%s, %s, seed %d: %s", loss, normalization, seed, runs[-1])
-        rows.append({"loss": loss, "normalization": normalization, "runs": runs} | _summary(runs))
+    rows, kinds = [], list(itertools.product(LOSSES, NORMALIZATIONS))
+    rank = Figure("rank1", decimals=1, higher=True)
+    with Progress(len(kinds) * settings.seeds, "run", rank, strict=True, lines=True) as progress:
+        for loss, normalization in kinds:
+            runs = []
+            for seed in range(settings.seeds):
+                with progress.trying(f"{loss} {normalization} seed {seed}"):
+                    trained = _train(loss, normalization, seed, scenes, settings)
+                    runs.append(_score(trained, held_out))
+                    progress.tell({f"{loss} {normalization}": runs[-1]["rank1"]})
+            rows.append({"loss": loss, "normalization": normalization, "runs": runs} | _summary(runs))
     return {"rows": rows, "settings": settings.to_table(), "environment": describe_environment("cpu")}
 
 

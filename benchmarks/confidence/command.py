@@ -18,6 +18,7 @@ from benchmarks.arguments import (
     check_picture,
     model_for,
 )
+from benchmarks.progress import status_of
 from patchbatch.data.files import make_folder
 from patchbatch.errors import PatchBatchError
 
@@ -110,6 +111,11 @@ def check_pictures(folder: str | None, root: str) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the benchmark, print its tables and write its files.
 
+    Returns
+    -------
+    int
+        0, or 1 if a pair could not be scored.
+
     Raises
     ------
     PatchBatchError
@@ -132,4 +138,4 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.picture is not None:
         for name, write in zip(PICTURES, (write_reliability, write_risk), strict=True):
             write(Path(arguments.picture) / name, judged)
-    return 0
+    return status_of(report["failed"])

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from benchmarks.confidence import calibration, occlusion
 from benchmarks.confidence.causes import wrong_by_cause
@@ -18,6 +17,7 @@ from benchmarks.confidence.settings import ConfidenceBenchmark
 from benchmarks.datasets import load_frames
 from benchmarks.environment import describe_environment
 from benchmarks.metrics import endpoint_error, is_outlier
+from benchmarks.progress import Figure, Progress
 from benchmarks.report import plain
 from flow.pipeline import FlowResult, estimate_flow
 from patchbatch.data.datasets.pairs import FlowPair, Truth
@@ -61,18 +61,19 @@ def run(benchmark: ConfidenceBenchmark) -> tuple[dict[str, Any], list[JudgedPair
     -------
     report
         `benchmark`, `environment` (with the `settings`, and those of the pipeline by data set as
-        `flow-settings`), `rows` (one per data set, every pair weighing the same), `per_pair`, and
-        `reliability`, by data set the steps of confidence. Ready for JSON.
+        `flow-settings`), `rows` (one per data set, every pair weighing the same), `per_pair`, `reliability`,
+        by data set the steps of confidence, and `failed`, pairs that could not be judged. Ready for JSON.
     judged
         Pair by pair, for the pictures.
 
     Raises
     ------
     PatchBatchError
-        If there are no such pairs, or a file is damaged.
+        If there are no such pairs, or every pair fails.
     """
     descriptor = load_descriptor(benchmark.model, benchmark.device)
-    judged = list(evaluate(benchmark, descriptor))
+    with Progress(len(benchmark.pairs()), figure=Figure("Fl")) as progress:
+        judged = list(evaluate(benchmark, descriptor, progress))
     groups = by_dataset(judged)
     tables = {name: plain(benchmark.settings_for(name).to_table()) for name in groups}
     environment = describe_environment(str(descriptor.device))
@@ -85,6 +86,7 @@ def run(benchmark: ConfidenceBenchmark) -> tuple[dict[str, Any], list[JudgedPair
             name: calibration.reliability_rows(calibration.joined([pair.calibration for pair in pairs]))
             for name, pairs in groups.items()
         },
+        "failed": progress.failed,
     }
     return report, judged
 
@@ -98,24 +100,20 @@ def _without_paths(benchmark: ConfidenceBenchmark) -> dict[str, Any]:
     return settings
 
 
-def evaluate(benchmark: ConfidenceBenchmark, descriptor: Descriptor) -> Iterator[JudgedPair]:
-    """Run and judge pair by pair; the progress goes to stderr, on a terminal only.
-
-    Raises
-    ------
-    PatchBatchError
-        If a file is damaged or has no known pixel; names the pair.
-    """
-    for pair in tqdm(benchmark.pairs(), unit="pair", disable=None):
-        try:
+def evaluate(
+    benchmark: ConfidenceBenchmark, descriptor: Descriptor, progress: Progress
+) -> Iterator[JudgedPair]:
+    """Run and judge pair by pair; a pair that is damaged or has no known pixel is told and left out."""
+    for pair in benchmark.pairs():
+        with progress.trying(f"{pair.dataset} {pair.name}"):
             frames = load_frames(pair)
             settings = benchmark.settings_for(pair.dataset)
             result = estimate_flow(
                 frames.image1, frames.image2, descriptor, settings=settings, precision=benchmark.precision
             )
-            yield judge_pair(pair, frames.truth, result)
-        except PatchBatchError as error:
-            raise PatchBatchError(f"{pair.dataset} {pair.name}: {error}") from error
+            judged = judge_pair(pair, frames.truth, result)
+            progress.tell({descriptor.name: judged.figures["Fl"]})
+            yield judged
 
 
 def judge_pair(pair: FlowPair, truth: Truth, result: FlowResult) -> JudgedPair:

@@ -17,6 +17,7 @@ from benchmarks.arguments import (
     positive,
 )
 from benchmarks.descriptors.table import BASELINES, TFEAT
+from benchmarks.progress import status_of
 
 if TYPE_CHECKING:
     from benchmarks.descriptors.settings import DescriptorBenchmark
@@ -108,6 +109,11 @@ def benchmark_of(arguments: argparse.Namespace) -> DescriptorBenchmark:
 def run(arguments: argparse.Namespace) -> int:
     """Run the benchmark, print its tables and write its files.
 
+    Returns
+    -------
+    int
+        0, or 1 if a pair could not be scored.
+
     Raises
     ------
     PatchBatchError
@@ -131,4 +137,4 @@ def run(arguments: argparse.Namespace) -> int:
         write_json(arguments.json, report)
     if arguments.figure is not None:
         write_figure(arguments.figure, report["rows"], benchmark.window)
-    return 0
+    return status_of(report["failed"])

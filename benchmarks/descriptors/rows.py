@@ -11,7 +11,6 @@ from zlib import crc32
 
 import numpy as np
 from torch import Tensor
-from tqdm import tqdm
 
 from benchmarks.datasets import Frames, load_frames
 from benchmarks.descriptors.metrics import Samples, draw_samples, score_descriptors
@@ -19,6 +18,7 @@ from benchmarks.descriptors.settings import DescriptorBenchmark, Row
 from benchmarks.descriptors.summary import PairScore, all_wrong, by_motion, per_pair, summary_rows
 from benchmarks.descriptors.table import BASELINES, TFEAT
 from benchmarks.environment import describe_environment
+from benchmarks.progress import Figure, Progress
 from patchbatch.data.datasets.pairs import FlowPair
 from patchbatch.data.datasets.table import DATASETS
 from patchbatch.descriptors.adapters import Image, Points
@@ -26,10 +26,11 @@ from patchbatch.descriptors.description import describe_points
 from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.descriptors.protocol import Descriptor
 from patchbatch.devices import resolve_device
-from patchbatch.errors import PatchBatchError
 from patchbatch.models import load_descriptor, load_model
 
 log = logging.getLogger(__name__)
+
+RAW_ERROR = Figure("raw-error")
 
 
 @dataclass(frozen=True)
@@ -74,16 +75,18 @@ def run(benchmark: DescriptorBenchmark) -> dict[str, Any]:
     dict
         `benchmark`, `root`, `environment` (with the `settings`), `rows` (one per data set and descriptor:
         means over its pairs, `points` their sum), `all_wrong` (by data set: points at which every descriptor
-        has a raw error, percent), `by_motion` (raw errors by length of the true motion) and `per_pair`, ready
-        for JSON.
+        has a raw error, percent), `by_motion` (raw errors by length of the true motion), `per_pair` and
+        `failed`, pairs that could not be scored, ready for JSON.
 
     Raises
     ------
     PatchBatchError
-        If there are no such pairs or descriptors, or a pair is damaged.
+        If there are no such pairs or descriptors, or every pair fails.
     """
     device = str(resolve_device(benchmark.device))
-    scores = list(evaluate(benchmark.pairs(), load_contenders(benchmark, device), benchmark, device))
+    pairs, contenders = benchmark.pairs(), load_contenders(benchmark, device)
+    with Progress(len(pairs), figure=RAW_ERROR) as progress:
+        scores = list(evaluate(pairs, contenders, benchmark, device, progress))
     return {
         "benchmark": "descriptors",
         "root": benchmark.root,
@@ -92,6 +95,7 @@ def run(benchmark: DescriptorBenchmark) -> dict[str, Any]:
         "all_wrong": all_wrong(scores),
         "by_motion": by_motion(scores),
         "per_pair": per_pair(scores),
+        "failed": progress.failed,
     }
 
 
@@ -134,24 +138,19 @@ def evaluate(
     pairs: Sequence[FlowPair],
     contenders: Sequence[Contender],
     benchmark: DescriptorBenchmark,
-    device: str = "cpu",
+    device: str,
+    progress: Progress,
 ) -> Iterator[PairScore]:
-    """Score every descriptor on every pair; the progress goes to stderr, on a terminal only.
+    """Score every descriptor on every pair, one pair after the other.
 
-    Raises
-    ------
-    PatchBatchError
-        If a pair is damaged or a descriptor fails on it; names the pair.
+    A pair that is damaged, or on which a descriptor fails, is told by `progress` and left out by all, unless
+    it is strict.
     """
-    with tqdm(total=len(pairs) * len(contenders), unit="descriptor", disable=None) as progress:
-        for pair in pairs:
-            progress.set_postfix_str(f"{pair.dataset} {pair.name}")
-            try:
-                for score in _pair_scores(pair, contenders, benchmark, device):
-                    yield score
-                    progress.update()
-            except PatchBatchError as error:
-                raise PatchBatchError(f"{pair.dataset} {pair.name}: {error}") from error
+    for pair in pairs:
+        with progress.trying(f"{pair.dataset} {pair.name}"):
+            scores = list(_pair_scores(pair, contenders, benchmark, device))
+            progress.tell({score.descriptor: score.scored.figures["raw-error"] for score in scores})
+            yield from scores
 
 
 def _pair_scores(

@@ -6,6 +6,7 @@ import argparse
 
 from benchmarks.arguments import AUTO, add_choice, add_json, add_preset, check_outputs
 from benchmarks.epic.table import EDGES, REFINEMENTS
+from benchmarks.progress import status_of
 from flow.interpolation.table import ESTIMATORS
 
 DESCRIPTION = """\
@@ -45,10 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print the table and write the file.
 
+    Returns
+    -------
+    int
+        0, or 1 if a pair could not be read.
+
     Raises
     ------
     PatchBatchError
-        For a folder without references, or frames that are missing.
+        For a folder without references.
     """
     from benchmarks.epic.settings import EpicBenchmark  # noqa: PLC0415 (only to run)
 
@@ -71,4 +77,4 @@ def run(arguments: argparse.Namespace) -> int:
     print(comparison.format_table(report["rows"]))
     if arguments.json is not None:
         write_json(arguments.json, report)
-    return 0
+    return status_of(report["failed"])

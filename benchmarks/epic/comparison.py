@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.environment import describe_environment
 from benchmarks.epic.settings import EpicBenchmark
 from benchmarks.metrics import endpoint_error, is_outlier
+from benchmarks.progress import Figure, Progress
 from benchmarks.report import markdown, number
 from flow.edges.gradient import gradient_edges
 from flow.edges.network import SHIPPED, network_edges
@@ -68,26 +69,34 @@ def run(benchmark: EpicBenchmark) -> dict[str, Any]:
     Returns
     -------
     dict
-        `benchmark`, `root`, `environment` (with the `settings`) and `rows`, ready for JSON. A row holds
-        `pair`, `variational` (after refinement or before), `median-difference` (px, to the original's flow),
-        `EPE` and `Fl-all` with the original's as `-reference`; `seconds`, wall time up to there after a
-        warm-up, `seconds-cpu`, processor time of all threads, and `seconds-reference`, the original's
+        `benchmark`, `root`, `environment` (with the `settings`), `rows` and `failed`, pairs that could not be
+        read, ready for JSON. A row holds `pair`, `variational` (after refinement or before),
+        `median-difference` (px, to the original's flow), `EPE` and `Fl-all` with the original's as
+        `-reference`; `seconds`, wall time up to there after a warm-up, `seconds-cpu`, processor time of all threads, and `seconds-reference`, the original's
         processor time as its figures give it.
 
     Raises
     ------
     PatchBatchError
-        For a folder without references, or frames that are missing.
+        For a folder without references, or if every pair fails.
     """
     root, frames = benchmark.folder(), benchmark.frames_folder()
     rows: list[dict[str, Any]] = []
-    for name, figures in benchmark.figures().items():
-        pair = load_pair(root / name, figures, frames)
-        if not rows:
-            _compare(pair, benchmark)  # compiles, and touches the memory
-        rows += _compare(pair, benchmark)
+    references = benchmark.figures()
+    with Progress(len(references), figure=Figure("EPE", "px", 3)) as progress:
+        for name, figures in references.items():
+            with progress.trying(name):
+                pair = load_pair(root / name, figures, frames)
+                if not rows:
+                    _compare(pair, benchmark)  # compiles, and touches the memory
+                found = _compare(pair, benchmark)
+                progress.tell({"here": found[-1]["EPE"], "original": found[-1]["EPE-reference"]})
+                rows += found
     environment = describe_environment("cpu") | {"settings": asdict(benchmark)}
-    return {"benchmark": "epic", "root": benchmark.root, "environment": environment, "rows": rows}
+    return {
+        "benchmark": "epic", "root": benchmark.root, "environment": environment, "rows": rows,
+        "failed": progress.failed,
+    }  # fmt: skip
 
 
 def load_pair(folder: Path, figures: dict[str, Any], frames: Path) -> ReferencePair:

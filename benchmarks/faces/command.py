@@ -67,7 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_loss(trained, copies=False)
     add_samples(trained)
     add_schedule(trained, STEPS)
-    parser.set_defaults(run=partial(run, parser))
+    parser.set_defaults(
+        run=partial(run, parser),
+        kept=lambda arguments: None if arguments.train is None else arguments.work,
+    )
 
 
 def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
@@ -130,8 +133,7 @@ def _run_networks(arguments: argparse.Namespace) -> int:
     from benchmarks.report import write_json  # noqa: PLC0415
 
     logging.basicConfig(format="%(message)s")
-    for name in ("benchmarks", "patchbatch.training"):
-        logging.getLogger(name).setLevel(logging.INFO)
+    logging.getLogger("patchbatch.training").setLevel(logging.INFO)
     report = networks.run(benchmark)
     print(networks.format_table(report["rows"]))
     if arguments.json is not None:

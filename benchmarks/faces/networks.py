@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 
 from benchmarks.environment import describe_environment
 from benchmarks.faces.settings import ENSEMBLES, SOURCE_FOLDS, TEST_FOLDS, FacesBenchmark
+from benchmarks.progress import Figure, Progress
 from benchmarks.report import markdown
 from patchbatch.errors import PatchBatchError
 from patchbatch.transfer.images.faces import face_images
@@ -30,8 +30,6 @@ from patchbatch.transfer.verification.scorers import (
     score_pairs,
     unit_length,
 )
-
-log = logging.getLogger(__name__)
 
 THRESHOLD_PAIRS = 1500
 """Pairs of each kind of held-out people on which thresholds are chosen, as many as folds 6 to 10 have."""
@@ -126,15 +124,26 @@ def run(benchmark: FacesBenchmark) -> dict[str, Any]:
     """Train and measure; return {"rows", "settings", "environment"}: a row a network and an ensemble."""
     study = Study(benchmark)
     plan, rows = benchmark.plan, []
-    for copies in benchmark.copies:
-        found = []
-        for seed in range(benchmark.seeds):
-            found.append(study.features(copies, seed))
-            rows.append(_row(plan.network, copies, 1, seed, study.judged(found[-1])))
-        for nets in ENSEMBLES:
-            if nets <= len(found):
-                both = {name: concatenate_features(*(one[name] for one in found[:nets])) for name in found[0]}
-                rows.append(_row(plan.network, copies, nets, 0, study.judged(both)))
+    ensembles = [nets for nets in ENSEMBLES if nets <= benchmark.seeds]
+    total = len(benchmark.copies) * (benchmark.seeds + len(ensembles))
+    with Progress(total, "row", Figure("cosine", higher=True), strict=True, lines=True) as progress:
+
+        def add(copies: int, nets: int, seed: int, figures: dict[str, Any], known: bool) -> None:
+            rows.append({"net": plan.network, "copies": copies, "nets": nets, "seed": seed, **figures})
+            progress.tell({f"m = {copies}": 100 * figures["cosine"]}, known=known)
+
+        for copies in benchmark.copies:
+            found = []
+            for seed in range(benchmark.seeds):
+                with progress.trying(f"m = {copies}, seed {seed}"):
+                    known = benchmark.run_of(copies, seed).weights.exists()
+                    found.append(study.features(copies, seed))
+                    add(copies, 1, seed, study.judged(found[-1]), known)
+            for nets in ensembles:
+                with progress.trying(f"m = {copies}, {nets} together"):
+                    some = found[:nets]
+                    both = {name: concatenate_features(*(one[name] for one in some)) for name in some[0]}
+                    add(copies, nets, 0, study.judged(both), known=True)
     return {
         "benchmark": "faces",
         "rows": rows,
@@ -146,15 +155,6 @@ def run(benchmark: FacesBenchmark) -> dict[str, Any]:
         },
         "environment": describe_environment("cuda" if torch.cuda.is_available() else "cpu"),
     }  # fmt: skip
-
-
-def _row(net: str, copies: int, nets: int, seed: int, figures: dict[str, Any]) -> dict[str, Any]:
-    row = {"net": net, "copies": copies, "nets": nets, "seed": seed, **figures}
-    log.info(
-        "%s, m = %d, %d of them, from seed %d: cosine %.3f, JB %.3f, on splits %.3f", net, copies, nets, seed,
-        row["cosine"], row["jb-source"], row["jb-splits"],
-    )  # fmt: skip
-    return row
 
 
 def format_table(rows: Sequence[dict[str, Any]]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from numpy.typing import NDArray
 from benchmarks.environment import describe_environment
 from benchmarks.faces.hog import HogSettings, hog
 from benchmarks.faces.settings import SOURCE_FOLDS, TEST_FOLDS
+from benchmarks.progress import Figure, Progress
 from benchmarks.report import check_plot, markdown, number
 from patchbatch.data.files import FilePath, atomic_path
 from patchbatch.errors import PatchBatchError
+from patchbatch.progress import tell
 from patchbatch.transfer.joint_bayesian.model import JointBayesian
 from patchbatch.transfer.verification.lfw import Lfw, read_view2
 from patchbatch.transfer.verification.protocol import (
@@ -44,6 +47,7 @@ RANK = 100
 FAR = 0.01  # 1,500 not-same pairs: a rate of 15 of them
 # Chosen by training on folds 6 to 8 and testing on 9 and 10.
 SIAMESE = (SiameseSettings(), SiameseSettings(loss="contrastive", margin=5.0))
+ROWS = 2 + len(RANKS) + 1 + len(SIAMESE) + 3 + 2  # cosines; JB, by EM; Siamese; the ensembles; splits
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,25 @@ def run(root: FilePath, images: FilePath | None = None) -> list[Outcome]:
     lfw = read_view2(root, images)
     if not set(TEST_FOLDS + SOURCE_FOLDS) <= set(lfw.pairs.fold.tolist()):
         raise PatchBatchError(f"{root} has not the ten folds of View 2; use the official lists")
-    grey = [lfw.read_grey(row) for row in range(len(lfw.faces))]
-    features = [np.stack([hog(image, settings) for image in grey]) for settings in (HOG, OTHER_HOG)]
-    return [*_cosines(lfw, features[0]), *_learned(lfw, features), *_splits(lfw, features[0])]
+    found, features = [], []
+    with Progress(2 + ROWS, "row", Figure("accuracy", higher=True), strict=True) as progress:
+        for settings in (HOG, OTHER_HOG):
+            with progress.trying(f"histograms, {_name(settings)}"):
+                features.append(_histograms(lfw, settings))
+        for outcome in chain(_cosines(lfw, features[0]), _learned(lfw, features), _splits(lfw, features[0])):
+            with progress.trying(f"{outcome.verifier}, {outcome.features}"):
+                progress.tell({"all rows": 100 * outcome.result.accuracy})
+                found.append(outcome)
+    return found
+
+
+def _histograms(lfw: Lfw, settings: HogSettings) -> Features:
+    """Return the histograms of all faces, one row each."""
+    rows = []
+    for face in range(len(lfw.faces)):
+        rows.append(hog(lfw.read_grey(face), settings))
+        tell("faces", face + 1, len(lfw.faces))
+    return np.stack(rows)
 
 
 def make_report(outcomes: Sequence[Outcome]) -> dict[str, Any]:

@@ -19,13 +19,14 @@ from benchmarks.arguments import (
 from benchmarks.flow.options import add_printing, add_running, check_printing, running_of, show
 from benchmarks.flow.running.processes import group_of_torchrun, sharing_threads
 from benchmarks.flow.table import METHODS, OWN
+from benchmarks.progress import status_of
 from flow.matching.table import MATCHERS
 from flow.presets import PRESETS
 from patchbatch.data.datasets.table import DATASETS
 from patchbatch.models import DEFAULT_MODEL, MODELS
 
 if TYPE_CHECKING:
-    from benchmarks.flow.settings import FlowBenchmark, Running
+    from benchmarks.flow.settings import FlowBenchmark
 
 DESCRIPTION = """\
 Score methods on the pairs of a data set: a table on stdout, everything with --json.
@@ -59,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_printing(parser.add_argument_group("what is shown and written of the figures"))
     add_running(parser.add_argument_group("how it is run"))
     add_pipeline_arguments(parser.add_argument_group(f"of the method {OWN}"))
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, kept=lambda arguments: arguments.folder)
 
 
 def add_pipeline_arguments(
@@ -105,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0, or 1 if a pair could not be scored, or 130 after an interruption.
+        0, or 1 if a pair could not be scored.
 
     Raises
     ------
@@ -117,17 +118,6 @@ def run(arguments: argparse.Namespace) -> int:
     benchmark, running = benchmark_of(arguments), running_of(arguments)
     benchmark.check()
     running.check(benchmark)
-    try:
-        return _measure(arguments, benchmark, running)
-    except KeyboardInterrupt:
-        kept = "nothing is kept; with --keep DIR the same command would go on where it was"
-        if running.folder is not None:
-            kept = f"the same command goes on where it was, from {running.folder}"
-        print(f"stopped: {kept}", file=sys.stderr)
-        return 130
-
-
-def _measure(arguments: argparse.Namespace, benchmark: FlowBenchmark, running: Running) -> int:
     with sharing_threads():
         # Imported after all that can be said without: torch takes seconds, and reads the number of threads.
         from benchmarks.flow import runner  # noqa: PLC0415
@@ -140,8 +130,5 @@ def _measure(arguments: argparse.Namespace, benchmark: FlowBenchmark, running: R
         from benchmarks.flow.upload.submission import make_submission  # noqa: PLC0415
 
         print(make_submission(running, benchmark), file=sys.stderr)
-    if report["failed"]:
-        count = len({one["pair"] for one in report["failed"]})
-        print(f"{count} pairs failed, see above; all others are scored", file=sys.stderr)
-        return 1
-    return 0
+    # A pair that fails for several methods is one pair.
+    return status_of(list({one["pair"]: one for one in report["failed"]}.values()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_limit(parser)
     add_json(parser, "run")
     parser.add_argument("--device", default=AUTO, metavar="auto|cpu|cuda|mps", help="where to compute (auto)")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, kept=lambda arguments: arguments.work)
 
 
 def benchmark_of(arguments: argparse.Namespace) -> LossesBenchmark:
@@ -86,8 +85,6 @@ def run(arguments: argparse.Namespace) -> int:
     from benchmarks.losses import study  # noqa: PLC0415
     from benchmarks.report import write_json  # noqa: PLC0415
 
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("benchmarks").setLevel(logging.INFO)  # a line a run, and not what each trainer says
     report = study.run(benchmark)
     print(study.format_tables(report))
     if arguments.json is not None:

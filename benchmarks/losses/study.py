@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,13 +12,14 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from benchmarks.descriptors.rows import Contender, evaluate
+from benchmarks.descriptors.rows import RAW_ERROR, Contender, evaluate
 from benchmarks.descriptors.settings import DescriptorBenchmark
 from benchmarks.descriptors.summary import summary_rows
 from benchmarks.environment import checkout_commit, describe_environment
 from benchmarks.flow import runner
 from benchmarks.flow.settings import FlowBenchmark
 from benchmarks.losses.settings import NETWORK, LossesBenchmark, Run
+from benchmarks.progress import Figure, Progress
 from benchmarks.report import markdown
 from benchmarks.scenes import Shuffled, in_memory
 from patchbatch.data.datasets.table import DATASETS
@@ -33,10 +33,9 @@ from patchbatch.descriptors.weights import save_weights
 from patchbatch.devices import resolve_device
 from patchbatch.models import load_model
 
-log = logging.getLogger(__name__)
-
 FIGURES = ("raw-error", "near-miss", "rank1@3px")
 HELD_OUT_SEED, HELD_OUT_SCENES = 2**31, 40
+RANK = Figure("rank-1 at 3 px on held-out scenes", higher=True)
 WEIGHTS, JUDGED = "net.safetensors", "judged.json"
 
 
@@ -71,7 +70,7 @@ class Study:
     def trained(self, run: Run) -> PatchNet:
         """Train a network, go on with it where it was stopped, or take it if it is there."""
         folder = self.benchmark.work / run.name
-        if not (folder / WEIGHTS).exists():
+        if not self.is_trained(run):
             torch.manual_seed(run.seed)
             net = PatchNet(NETWORK).to(self.device)
             net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -88,9 +87,7 @@ class Study:
     def held_out(self, run: Run) -> float:
         """Return the share of matches of held-out scenes that are nearest within 3 px, percent."""
         judged = BatchLoss(self.trained(run), _objective(run), False, 0)
-        score = rank1(judged, iter(DataLoader(self.scenes[1], batch_size=4)))  # type: ignore[arg-type]
-        log.info("%s: %.2f %% on held-out scenes", run.name, score)
-        return score
+        return rank1(judged, iter(DataLoader(self.scenes[1], batch_size=4)))  # type: ignore[arg-type]
 
     def judged(self, run: Run, flow: bool) -> list[dict[str, Any]]:
         """Return the rows of a run, one a data set; with the final flow too where it is asked for.
@@ -105,14 +102,20 @@ class Study:
         rows = self._judge(run, flow)
         with atomic_path(kept) as temporary:
             temporary.write_text(json.dumps({"asked": asked, "rows": rows}, indent=1), encoding="utf-8")
-        log.info("%s: judged", run.name)
         return rows
+
+    def is_trained(self, run: Run) -> bool:
+        """Whether the network of a run is there from before."""
+        return (self.benchmark.work / run.name / WEIGHTS).exists()
 
     def _judge(self, run: Run, flow: bool) -> list[dict[str, Any]]:
         """Do the work of `judged`."""
         net, pairs = self.trained(run), self.benchmark.pairs()
         descriptors = DescriptorBenchmark(self.benchmark.root, points=self.benchmark.points)
-        scores = list(evaluate(pairs, [Contender(run.name, net)], descriptors, str(self.device)))
+        contenders = [Contender(run.name, net)]
+        # Losses are compared, so all of them are judged on the same pairs: the first that fails ends the run.
+        with Progress(len(pairs), figure=RAW_ERROR, strict=True) as progress:
+            scores = list(evaluate(pairs, contenders, descriptors, str(self.device), progress))
         told = {"loss": run.loss, "option": run.option, "margin": run.value, "seed": run.seed}
         rows = []
         for row in summary_rows(scores):
@@ -156,13 +159,19 @@ def run(benchmark: LossesBenchmark) -> dict[str, Any]:
         `environment`.
     """
     study = Study(benchmark)
-    trials = [asdict(one) | {"held-out": study.held_out(one)} for one in benchmark.trials()]
-    rows: list[dict[str, Any]] = []
+    trials = _tried(study, benchmark.trials())
+    runs = []
     for loss in dict.fromkeys(trial["loss"] for trial in trials):
         best = max((one for one in trials if one["loss"] == loss), key=lambda one: one["held-out"])
-        chosen = Run(**{name: value for name, value in best.items() if name != "held-out"})
-        for one in benchmark.runs(chosen):
-            rows += study.judged(one, flow=one.seed == 0)
+        runs += benchmark.runs(Run(**{name: value for name, value in best.items() if name != "held-out"}))
+    rows: list[dict[str, Any]] = []
+    with Progress(len(runs), "run", RAW_ERROR, strict=True, lines=True) as progress:
+        for one in runs:
+            with progress.trying(one.name):
+                known, found = study.is_trained(one), study.judged(one, flow=one.seed == 0)
+                mean = statistics.fmean(row["raw-error"] for row in found)
+                progress.tell({one.loss: mean}, known=known)
+                rows += found
     settings = {
         "losses": list(benchmark.losses), "budget": benchmark.budget.to_table(), "points": benchmark.points,
         "photos": [str(folder) for folder in benchmark.photos],
@@ -173,6 +182,18 @@ def run(benchmark: LossesBenchmark) -> dict[str, Any]:
         "benchmark": "losses", "root": benchmark.root, "environment": environment, "trials": trials,
         "rows": rows,
     }  # fmt: skip
+
+
+def _tried(study: Study, runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Return the runs with their scores on held-out scenes."""
+    trials = []
+    with Progress(len(runs), "run", RANK, strict=True, lines=True) as progress:
+        for one in runs:
+            with progress.trying(one.name):
+                known, score = study.is_trained(one), study.held_out(one)
+                progress.tell({one.loss: score}, known=known)
+                trials.append(asdict(one) | {"held-out": score})
+    return trials
 
 
 def format_tables(report: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from benchmarks.arguments import (
     check_picture,
 )
 from benchmarks.matching.table import DEFAULT_METHODS, METHODS
+from benchmarks.progress import status_of
 
 if TYPE_CHECKING:
     from benchmarks.matching.settings import MatchingBenchmark
@@ -81,6 +82,11 @@ def benchmark_of(arguments: argparse.Namespace) -> MatchingBenchmark:
 def run(arguments: argparse.Namespace) -> int:
     """Run the benchmark, print its tables and write its files.
 
+    Returns
+    -------
+    int
+        0, or 1 if a pair could not be scored.
+
     Raises
     ------
     PatchBatchError
@@ -106,4 +112,4 @@ def run(arguments: argparse.Namespace) -> int:
         write_json(arguments.json, report)
     if arguments.reliability is not None:
         write_reliability(arguments.reliability, judged)
-    return 0
+    return status_of(report["failed"])

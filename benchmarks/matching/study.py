@@ -9,7 +9,6 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from torch import Tensor
-from tqdm import tqdm
 
 from benchmarks.datasets import Frames, load_frames
 from benchmarks.environment import describe_environment
@@ -24,19 +23,21 @@ from benchmarks.matching.figures import (
 )
 from benchmarks.matching.settings import MatchingBenchmark
 from benchmarks.matching.subpixel import subpixel_rows
+from benchmarks.progress import Figure, Progress
 from benchmarks.report import plain
 from flow.matching.confidence import FITTED
 from flow.matching.settings import MatchingSettings
 from flow.matching.stage import match_both_ways
 from flow.matching.table import DEFAULT_MATCHER
 from flow.pipeline import pyramid_levels
+from patchbatch.data.datasets.pairs import FlowPair
 from patchbatch.descriptors.protocol import Descriptor
-from patchbatch.errors import PatchBatchError
 from patchbatch.models import load_descriptor
 
 # The coverage of the original coarse-to-fine program's matches on KITTI 2015 and on Sintel.
 COVERAGE = {"kitti2015": 66.0, "kitti2012": 66.0}
 USUAL_COVERAGE = 90.0
+WRONG = Figure("wrong>3px")
 
 
 def run(benchmark: MatchingBenchmark) -> tuple[dict[str, Any], list[JudgedPair]]:
@@ -48,17 +49,19 @@ def run(benchmark: MatchingBenchmark) -> tuple[dict[str, Any], list[JudgedPair]]
         `benchmark`, `root`, `environment` (with the `settings`, and those of every method as
         `flow-settings`), `rows` (one per data set, method and choice of matches: means over its pairs),
         `per_pair`, `confidence`, by method how well it keeps its word, with the new weights where a fit was
-        asked for, and `subpixel`, what the fraction of a pixel brings the default method. Ready for JSON.
+        asked for, `subpixel`, what the fraction of a pixel brings the default method, and `failed`, pairs
+        that could not be matched. Ready for JSON.
     judged
         Seed by seed, of the default method; empty if it was not run.
 
     Raises
     ------
     PatchBatchError
-        If there are no such pairs or methods, or a pair is damaged.
+        If there are no such pairs or methods, or every pair fails.
     """
     descriptor = load_descriptor(benchmark.model, benchmark.device)
-    every = list(evaluate(benchmark, descriptor))
+    with Progress(len(benchmark.pairs()), figure=WRONG) as progress:
+        every = list(evaluate(benchmark, descriptor, progress))
     judged = [pair for pair in every if pair.method == DEFAULT_MATCHER]
     report = {
         "benchmark": "matching",
@@ -69,6 +72,7 @@ def run(benchmark: MatchingBenchmark) -> tuple[dict[str, Any], list[JudgedPair]]
         "per_pair": [row | {"pair": pair.pair} for pair in every for row in _rows([pair])],
         "confidence": _confidence(benchmark, every, descriptor.name),
         "subpixel": subpixel_rows(judged),
+        "failed": progress.failed,
     }
     return report, judged
 
@@ -95,26 +99,28 @@ def _confidence(benchmark: MatchingBenchmark, every: Sequence[JudgedPair], model
     return reports
 
 
-def evaluate(benchmark: MatchingBenchmark, descriptor: Descriptor) -> Iterator[JudgedPair]:
-    """Match and judge pair by pair, all methods on each; progress goes to stderr, on a terminal only."""
-    methods, pairs = benchmark.chosen(), benchmark.pairs()
-    with tqdm(total=len(pairs) * len(methods), unit="match", disable=None) as progress:
-        for pair in pairs:
-            try:
-                frames = load_frames(pair)
-                start = time.perf_counter()
-                described = _describe(frames, descriptor, benchmark.precision)
-                describing = time.perf_counter() - start
-                for name, method in methods.items():
-                    progress.set_postfix_str(f"{pair.dataset} {pair.name} {name}")
-                    settings = _with_confidence(method.settings_for(pair.dataset), descriptor.name)
-                    start = time.perf_counter()
-                    dense = match_both_ways(*described, settings)
-                    seconds = {"describe": describing, "match": time.perf_counter() - start}
-                    yield judge_pair((pair.dataset, pair.name, name), dense, frames.truth, seconds, settings)
-                    progress.update()
-            except PatchBatchError as error:
-                raise PatchBatchError(f"{pair.dataset} {pair.name}: {error}") from error
+def evaluate(
+    benchmark: MatchingBenchmark, descriptor: Descriptor, progress: Progress
+) -> Iterator[JudgedPair]:
+    """Match and judge pair by pair, all methods on each; a pair that fails is told and left out by all."""
+    for pair in benchmark.pairs():
+        with progress.trying(f"{pair.dataset} {pair.name}"):
+            judged = list(_judge(pair, benchmark, descriptor))
+            progress.tell({one.method: pair_figures(one, one.kept)["wrong>3px"] for one in judged})
+            yield from judged
+
+
+def _judge(pair: FlowPair, benchmark: MatchingBenchmark, descriptor: Descriptor) -> Iterator[JudgedPair]:
+    frames = load_frames(pair)
+    start = time.perf_counter()
+    described = _describe(frames, descriptor, benchmark.precision)
+    describing = time.perf_counter() - start
+    for name, method in benchmark.chosen().items():
+        settings = _with_confidence(method.settings_for(pair.dataset), descriptor.name)
+        start = time.perf_counter()
+        dense = match_both_ways(*described, settings)
+        seconds = {"describe": describing, "match": time.perf_counter() - start}
+        yield judge_pair((pair.dataset, pair.name, name), dense, frames.truth, seconds, settings)
 
 
 def _with_confidence(settings: MatchingSettings, model: str) -> MatchingSettings:

@@ -16,6 +16,7 @@ from benchmarks.datasets import load_frames
 from benchmarks.descriptors.metrics import RAW_ERROR_PX, Samples, draw_samples
 from benchmarks.environment import describe_environment
 from benchmarks.metrics import endpoint_error
+from benchmarks.progress import Figure, Progress
 from benchmarks.projection.settings import ProjectionStudy
 from benchmarks.report import markdown, number
 from flow.matching.exact.search import nearest_neighbours
@@ -27,6 +28,7 @@ from patchbatch.transfer.joint_bayesian.model import JointBayesian
 from patchbatch.transfer.verification.scorers import Projection
 
 SHRINKAGE = 0.01  # steadies the scatter of matching pairs, which points along few directions
+RAW_ERROR = Figure("raw-error")
 Maps = dict[str, NDArray[np.float32]]
 
 
@@ -52,30 +54,40 @@ def run(study: ProjectionStudy) -> dict[str, Any]:
         If no pairs are found, or a model has fewer numbers than are asked for.
     """
     rows: list[dict[str, Any]] = []
-    for name in study.models:
-        net = load_model(name, "cpu")
-        maps = learn(net, study)
-        tasks = [_task(pair, net, study) for pair in study.pairs()]
-        rows += [{"model": name} | row for row in judge(tasks, maps)]
+    learned, judged = study.training_pairs(), study.pairs()
+    # Rows are compared, so all of them are of the same pairs: the first that fails ends the run.
+    with Progress(
+        len(study.models) * (len(learned) + len(judged)), figure=RAW_ERROR, strict=True
+    ) as progress:
+        for name in study.models:
+            net = load_model(name, "cpu")
+            maps = learn(net, learned, study, progress)
+            tasks = []
+            for pair in judged:
+                with progress.trying(f"{name} on {pair.dataset} {pair.name}"):
+                    tasks.append(_task(pair, net, study))
+                    progress.tell({name: _search(tasks[-1], None)[0]})
+            rows += [{"model": name} | row for row in judge(tasks, maps)]
     environment = describe_environment("cpu") | {"settings": asdict(study)}
     return {"benchmark": "projection", "rows": rows, "environment": environment}
 
 
-def learn(net: PatchNet, study: ProjectionStudy) -> Maps:
+def learn(net: PatchNet, pairs: Sequence[FlowPair], study: ProjectionStudy, progress: Progress) -> Maps:
     """Learn all projections `(D, numbers)` from matching and non-matching pixels of the training pairs."""
     first: list[NDArray[np.float32]] = []
     second: list[NDArray[np.float32]] = []
     others: list[NDArray[np.float32]] = []
-    for seed, pair in enumerate(study.training_pairs()):
-        frames = load_frames(pair)
-        samples = draw_samples(frames.truth, study.points, seed)
-        image1, image2 = frames.grey()
-        for image, points, found in (
-            (image1, samples.points, first),
-            (image2, samples.matches, second),
-            (image2, samples.negatives[:, 0], others),
-        ):
-            found.append(describe_points(image, net, points).float().numpy())
+    for seed, pair in enumerate(pairs):
+        with progress.trying(f"learning from {pair.dataset} {pair.name}"):
+            frames = load_frames(pair)
+            samples = draw_samples(frames.truth, study.points, seed)
+            image1, image2 = frames.grey()
+            for image, points, found in (
+                (image1, samples.points, first),
+                (image2, samples.matches, second),
+                (image2, samples.negatives[:, 0], others),
+            ):
+                found.append(describe_points(image, net, points).float().numpy())
     return projections(np.concatenate(first), np.concatenate(second), np.concatenate(others), study.numbers)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 
 from benchmarks.environment import describe_environment
+from benchmarks.progress import Figure, Progress
 from benchmarks.report import markdown, number, plain, significant
 from benchmarks.speed.settings import SpeedSettings
 from benchmarks.speed.table import PLOTTED, STAGES
@@ -29,6 +29,7 @@ STATUS = Path("/proc/self/status")
 # Sides of the square matrices whose product is the machine's limit.
 PRODUCT_CPU, PRODUCT_DEVICE = 2048, 8192
 WARM_UP_SIZE = (96, 64)
+SECONDS = Figure("seconds", "s", 3)
 # 4:3 frames of 0.1 to 8 megapixels.
 PLOT_SIZES = ((368, 276), (576, 432), (816, 612), (1152, 864), (1632, 1224), (2312, 1734), (3264, 2448))
 
@@ -83,12 +84,16 @@ def run(settings: SpeedSettings) -> dict[str, Any]:
     precise = torch.float16 if device.type == "cuda" else torch.bfloat16
     limits = {dtype: Limit(dtype, device) for dtype in (torch.float32, precise)}
     rows: list[dict[str, Any]] = []
-    for model in settings.models if set(settings.stages) - {"jb"} else ():
-        rows += _rows_of_model(model, settings, device, limits)
-    if settings.plot:
-        rows += _plot_rows(settings, device, limits)
-    if "jb" in settings.stages:
-        rows += [{"stage": "jb", **row} for row in STAGES["jb"].load()(settings.repeats)]
+    staged = [STAGES[stage] for stage in settings.stages if stage != "jb"]
+    total = len(settings.models) * len(settings.sizes) * len(staged) + len(PLOT_SIZES) * settings.plot
+    with Progress(total + ("jb" in settings.stages), "row", SECONDS, strict=True) as progress:
+        for model in settings.models if staged else ():
+            rows += _rows_of_model(model, staged, settings, limits, progress)
+        if settings.plot:
+            rows += _plot_rows(settings, limits, progress)
+        if "jb" in settings.stages:
+            with progress.trying("jb"):
+                rows += [{"stage": "jb", **row} for row in STAGES["jb"].load()(settings.repeats)]
     for limit in limits.values():
         limit.measure()
     peaks = {str(dtype).removeprefix("torch."): max(limit.rates) for dtype, limit in limits.items()}
@@ -126,27 +131,45 @@ Limits = dict[torch.dtype, Limit]
 
 
 def _rows_of_model(
-    model: str, settings: SpeedSettings, device: torch.device, limits: Limits
+    model: str, stages: Sequence[Entry], settings: SpeedSettings, limits: Limits, progress: Progress
 ) -> list[dict[str, Any]]:
+    device = resolve_device(settings.device)
     descriptor, flow = load_descriptor(model, str(device)), settings.flow_settings()
-    stages = [STAGES[stage] for stage in settings.stages if stage != "jb"]
     for stage in stages:  # compiles the loops and fills the caches of libraries
         stage.load()(Subject(descriptor, WARM_UP_SIZE, settings.limit, flow)).run()
     rows = []
     for size in settings.sizes:
         subject = Subject(descriptor, size, settings.limit, flow)
-        rows += [_row(stage, model, subject, settings.repeats, limits) for stage in stages]
+        for stage in stages:
+            rows.append(_told(stage, model, subject, settings.repeats, limits, progress))
     return rows
 
 
-def _plot_rows(settings: SpeedSettings, device: torch.device, limits: Limits) -> list[dict[str, Any]]:
+def _plot_rows(settings: SpeedSettings, limits: Limits, progress: Progress) -> list[dict[str, Any]]:
     model, flow = settings.models[0], settings.flow_settings()
-    descriptor = load_descriptor(model, str(device))
+    descriptor = load_descriptor(model, str(resolve_device(settings.device)))
     PLOTTED.load()(Subject(descriptor, WARM_UP_SIZE, settings.limit, flow)).run()
     return [
-        _row(PLOTTED, model, Subject(descriptor, size, settings.limit, flow), settings.repeats, limits)
+        _told(
+            PLOTTED,
+            model,
+            Subject(descriptor, size, settings.limit, flow),
+            settings.repeats,
+            limits,
+            progress,
+        )
         for size in PLOT_SIZES
     ]
+
+
+def _told(
+    stage: Entry, model: str, subject: Subject, repeats: int, limits: Limits, progress: Progress
+) -> dict[str, Any]:
+    width, height = subject.size
+    with progress.trying(f"{stage.name} {width}x{height}, {model}"):
+        row = _row(stage, model, subject, repeats, limits)
+        progress.tell({f"{model} {stage.name}": row["seconds"]})
+    return row
 
 
 def _row(stage: Entry, model: str, subject: Subject, repeats: int, limits: Limits) -> dict[str, Any]:
@@ -155,8 +178,6 @@ def _row(stage: Entry, model: str, subject: Subject, repeats: int, limits: Limit
     reason = refusal(subject, stage.name)
     if reason is not None:
         return row | nothing | {"refused": reason}
-    if sys.stderr.isatty():
-        print(f"{stage.name} {model} {subject.size[0]}x{subject.size[1]}", file=sys.stderr)
     try:
         return row | _figures(stage.load()(subject), subject, repeats, limits)
     except (MemoryError, torch.OutOfMemoryError) as error:

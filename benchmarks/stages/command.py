@@ -14,6 +14,7 @@ from benchmarks.arguments import (
     add_settings,
     check_outputs,
 )
+from benchmarks.progress import status_of
 
 if TYPE_CHECKING:
     from benchmarks.stages.settings import StagesBenchmark
@@ -78,6 +79,11 @@ def benchmark_of(arguments: argparse.Namespace) -> StagesBenchmark:
 def run(arguments: argparse.Namespace) -> int:
     """Run the benchmark, print its tables and write its file.
 
+    Returns
+    -------
+    int
+        0, or 1 if a pair could not be scored.
+
     Raises
     ------
     PatchBatchError
@@ -97,4 +103,4 @@ def run(arguments: argparse.Namespace) -> int:
     print(study.format_tables(report["rows"]))
     if arguments.json is not None:
         write_json(arguments.json, report)
-    return 0
+    return status_of(report["failed"])

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from benchmarks.datasets import load_frames
 from benchmarks.environment import describe_environment
 from benchmarks.metrics import Tally, score, summarise
+from benchmarks.progress import Figure, Progress
 from benchmarks.report import markdown, plain
 from benchmarks.stages.best import best_of_candidates
 from benchmarks.stages.settings import PARTS, StagesBenchmark
@@ -34,7 +34,6 @@ from flow.settings import FlowSettings
 from patchbatch.data.datasets.pairs import FlowPair, Truth
 from patchbatch.data.datasets.table import DATASETS
 from patchbatch.descriptors.protocol import Descriptor
-from patchbatch.errors import PatchBatchError
 from patchbatch.models import load_descriptor
 
 FIGURES = ("EPE", "Fl-all-per-image", "Out-All")
@@ -84,31 +83,35 @@ def run(benchmark: StagesBenchmark) -> dict[str, Any]:
     -------
     dict
         `benchmark`, `environment` (with the `settings`, and the default by data set as `flow-settings`),
-        `rows` (one per data set and variant: means over its pairs) and `per_pair`, ready for JSON. A row
-        holds `dataset`, `part`, `variant`, `pairs`, `EPE` (px), `Fl-all-per-image`, `Out-All` (percent),
-        `matches` (their number) and `wrong` (percent of those with known truth that are over 3 px off).
+        `rows` (one per data set and variant: means over its pairs), `per_pair` and `failed`, pairs that could
+        not be run, ready for JSON. A row holds `dataset`, `part`, `variant`, `pairs`, `EPE` (px),
+        `Fl-all-per-image`, `Out-All` (percent), `matches` (their number) and `wrong` (percent of those with
+        known truth that are over 3 px off).
 
     Raises
     ------
     PatchBatchError
-        If there are no such pairs, or a file is damaged.
+        If there are no such pairs, or every pair fails.
     """
     descriptor = load_descriptor(benchmark.model, benchmark.device)
-    figures, tables = [], {}
-    for pair in tqdm(benchmark.jobs(), unit="pair", disable=None):
-        settings = benchmark.settings_for(pair.dataset)
-        tables[pair.dataset] = plain(settings.to_table())
-        try:
-            matched = _matched(pair, descriptor, settings, benchmark.precision)
-            figures += list(figures_of(matched, settings, benchmark.edge_network, benchmark.parts))
-        except PatchBatchError as error:
-            raise PatchBatchError(f"{pair.dataset} {pair.name}: {error}") from error
+    figures: list[StageFigures] = []
+    tables, pairs = {}, benchmark.jobs()
+    with Progress(len(pairs), figure=Figure("EPE", "px", 3)) as progress:
+        for pair in pairs:
+            settings = benchmark.settings_for(pair.dataset)
+            tables[pair.dataset] = plain(settings.to_table())
+            with progress.trying(f"{pair.dataset} {pair.name}"):
+                matched = _matched(pair, descriptor, settings, benchmark.precision)
+                found = list(figures_of(matched, settings, benchmark.edge_network, benchmark.parts))
+                progress.tell({found[0].variant: summarise([found[0].tallies])["EPE"]})
+                figures += found
     environment = describe_environment(str(descriptor.device))
     return {
         "benchmark": "stages",
         "environment": environment | {"settings": _without_paths(benchmark), "flow-settings": tables},
         "rows": _summary_rows(figures),
         "per_pair": [_row([entry]) | {"pair": entry.pair} for entry in figures],
+        "failed": progress.failed,
     }
 
 

@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave seconds to the JSON, where other work on the machine would spoil them",
     )  # fmt: skip
     add_pipeline_arguments(parser.add_argument_group(f"of the method {OWN}"), "all shipped ones")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, kept=lambda arguments: arguments.output)
 
 
 def suite_of(arguments: argparse.Namespace) -> Suite:
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0, or 1 if a pair could not be scored, or 130 after an interruption.
+        0, or 1 if a pair could not be scored.
 
     Raises
     ------
@@ -108,15 +108,11 @@ def run(arguments: argparse.Namespace) -> int:
     """
     suite = suite_of(arguments)
     suite.check()
-    try:
-        with sharing_threads():
-            # Imported after all that can be said without: torch takes seconds, and reads its threads.
-            from benchmarks.suite import study  # noqa: PLC0415
+    with sharing_threads():
+        # Imported after all that can be said without: torch takes seconds, and reads its threads.
+        from benchmarks.suite import study  # noqa: PLC0415
 
-            found = study.run(suite, group_of_torchrun())
-    except KeyboardInterrupt:
-        print(f"stopped: the same command goes on where it was, from {suite.output}", file=sys.stderr)
-        return 130
+        found = study.run(suite, group_of_torchrun())
     if found is None:  # another process of torchrun shows it
         return 0
     print(found.table)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.environment import describe_environment
+from benchmarks.progress import Figure, Progress
 from benchmarks.report import markdown, number
 from patchbatch.descriptors.losses.softmax import SoftmaxMatching
 from patchbatch.descriptors.losses.table import make_loss
@@ -39,7 +40,14 @@ def run(presets: Sequence[str], losses: Sequence[str], repeats: int) -> dict[str
     says in which precision the trainer multiplied.
     """
     half = resolve_training_precision("auto", torch.device("cpu")) is torch.bfloat16
-    rows = [_row(preset, loss, half, repeats) for preset in presets for loss in losses]
+    rows = []
+    rate = Figure("patches/s", "", 1, higher=True)
+    with Progress(len(presets) * len(losses), "row", rate, strict=True) as progress:
+        for preset in presets:
+            for loss in losses:
+                with progress.trying(f"{preset} with {loss}"):
+                    rows.append(_row(preset, loss, half, repeats))
+                    progress.tell({preset: rows[-1]["patches/s"]})
     products = {"products": "bfloat16" if half else "float32"}
     return {"rows": rows, "environment": describe_environment("cpu") | products}
 

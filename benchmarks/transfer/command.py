@@ -66,7 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pictures", metavar="DIR", help="draw singular values and Fisher spectra of M1, M3, M5"
     )
-    parser.set_defaults(run=partial(run, parser))
+    parser.set_defaults(
+        run=partial(run, parser), kept=lambda arguments: None if arguments.made else arguments.work
+    )
 
 
 def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
@@ -130,8 +132,7 @@ def _run_images(arguments: argparse.Namespace, copies: list[int], seeds: int) ->
     from benchmarks.transfer import report, study  # noqa: PLC0415
 
     logging.basicConfig(format="%(message)s")
-    for name in ("benchmarks", "patchbatch.training"):
-        logging.getLogger(name).setLevel(logging.INFO)
+    logging.getLogger("patchbatch.training").setLevel(logging.INFO)
     told = study.run(benchmark)
     print(report.format_tables(told["rows"]))
     if arguments.json is not None:

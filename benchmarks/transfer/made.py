@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.environment import describe_environment
+from benchmarks.progress import Figure, Progress
 from benchmarks.report import markdown, number
 from patchbatch.settings import Settings, setting
 from patchbatch.transfer.multiverse.diagnostics import diagnose
@@ -85,7 +86,14 @@ def run(copies: Sequence[int], seeds: int, epochs: int) -> dict[str, Any]:
         kinds.append((f"m = {most}, S_w-orthogonal", most, replace(HEAD, inner_product="within")))
         kinds.append((f"m = {most}, λ2 = 0", most, replace(HEAD, orthogonality=0.0)))
     training = replace(TRAINING, epochs=epochs)
-    rows = [_row(*kind, replace(training, seed=seed)) for kind in kinds for seed in range(seeds)]
+    rows: list[dict[str, Any]] = []
+    accuracy = Figure("test accuracy", higher=True)
+    with Progress(len(kinds) * seeds, "run", accuracy, strict=True) as progress:
+        for kind in kinds:
+            for seed in range(seeds):
+                with progress.trying(f"{kind[0]}, seed {seed}"):
+                    rows.append(_row(*kind, replace(training, seed=seed)))
+                    progress.tell({kind[0]: 100 * rows[-1]["test accuracy"]})
     return {
         "rows": rows,
         "means": [_mean(rows[first : first + seeds]) for first in range(0, len(rows), seeds)],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import asdict
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.environment import describe_environment
+from benchmarks.progress import Figure, Progress
 from benchmarks.transfer.settings import TransferBenchmark
 from patchbatch.transfer.images.labelled import LabelledImages
 from patchbatch.transfer.images.splits import Split
@@ -25,8 +25,6 @@ from patchbatch.transfer.train_images.run import read_split, train
 from patchbatch.transfer.verification.pairs import Pairs, make_pairs
 from patchbatch.transfer.verification.protocol import verify
 from patchbatch.transfer.verification.scorers import Cosine
-
-log = logging.getLogger(__name__)
 
 FOLDS = 10
 # Of S_w, in Joint Bayesian and in Fisher spectra: directions that a net has given up would make it singular.
@@ -66,11 +64,6 @@ class Study:
             "copies": objective.copies, "orthogonality": objective.inner_product, "seed": plan.schedule.seed,
             **self._transferred(judged), **self._source_figures(judged), "train-seconds": seconds,
         }  # fmt: skip
-        log.info(
-            "m = %d, %s, seed %d: source error %.3f, cosine %.3f, JB %.3f, rank %.1f", row["copies"],
-            row["orthogonality"], row["seed"], row["source-error"], row["cosine"], row["jb"],
-            row["effective-rank"],
-        )  # fmt: skip
         return row
 
     def _transferred(self, judged: ImageNet) -> dict[str, Any]:
@@ -124,11 +117,20 @@ def run(benchmark: TransferBenchmark) -> dict[str, Any]:
         `settings` of all trainings; `environment`.
     """
     study = Study(benchmark)
-    plan = benchmark.plan
+    plan, runs = benchmark.plan, benchmark.runs()
+    rows = []
+    accuracy = Figure("cosine", higher=True)
+    with Progress(len(runs), "run", accuracy, strict=True, lines=True) as progress:
+        for one in runs:
+            kind = f"m = {one.objective.copies}, {one.objective.inner_product}"
+            with progress.trying(f"{kind}, seed {one.schedule.seed}"):
+                known = one.weights.exists()
+                rows.append(study.row(one))
+                progress.tell({kind: 100 * rows[-1]["cosine"]}, known=known)
     return {
         "benchmark": "transfer",
         "data": plan.kind.name,
-        "rows": [study.row(one) for one in benchmark.runs()],
+        "rows": rows,
         "settings": {
             "network": plan.config.to_table(), "schedule": plan.schedule.to_table(),
             "objective": plan.objective.to_table(), "augmentation": plan.augmentation.to_table(),

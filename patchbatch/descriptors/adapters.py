@@ -19,6 +19,7 @@ from patchbatch.descriptors.cost import pyramid_pixels
 from patchbatch.descriptors.description import halvings, pad_for_patches
 from patchbatch.devices import resolve_precision
 from patchbatch.errors import PatchBatchError
+from patchbatch.progress import tell
 from patchbatch.tables import in_one_line
 
 # Patches cut at once: 512 of 32 px are 2 MB, and the first maps of a small network some 50 MB.
@@ -152,6 +153,7 @@ class PatchDescriptor:
         numbers = torch.empty(height * width, self.dimension, device=self.device)
         for block, patches in _blocks(_windows(image, self.patch_size)):
             numbers[block] = self._of(patches)
+            tell("patches", block.stop, height * width)
         return numbers.view(height, width, -1)
 
     def describe_pyramid(self, image: Image, levels: int, precision: str = "auto") -> list[Tensor]:

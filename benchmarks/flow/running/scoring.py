@@ -13,6 +13,7 @@ from benchmarks.flow.methods import Method, StageResult
 from benchmarks.flow.table import Label
 from benchmarks.flow.upload.fields import Fields
 from benchmarks.metrics import DENSITY, Tally, score, tally
+from benchmarks.progress import hearing
 from patchbatch.data.datasets.pairs import FlowPair, Truth, load_truth
 from patchbatch.data.datasets.table import DATASETS
 from patchbatch.data.images import read_image
@@ -110,7 +111,8 @@ def measure(
     for method in methods:
         outcome = Outcome(pair.name, method.label, device=device_name(method.device), cpu=cpu_model())
         try:
-            stages = method.run(pair)
+            with hearing(f"{method.name} on {pair.name}"):
+                stages = method.run(pair)
             scored = {stage: _scored(pair, truth, one, keep_invalid) for stage, one in stages.items()}
             if fields is not None:
                 fields.write(pair, method.label, stages)

@@ -71,7 +71,16 @@ def test_json_has_the_rows_of_all_data_sets(root: Path, tmp_path: Path) -> None:
     command = ["descriptors", str(root), "--only", "patch", "census", "--points", "50"]
     assert main([*command, "--json", str(file), "--figure", str(figure)]) == 0
     report = json.loads(file.read_text(encoding="utf-8"))
-    assert list(report) == ["benchmark", "root", "environment", "rows", "all_wrong", "by_motion", "per_pair"]
+    assert list(report) == [
+        "benchmark",
+        "root",
+        "environment",
+        "rows",
+        "all_wrong",
+        "by_motion",
+        "per_pair",
+        "failed",
+    ]
     assert [list(row) for row in report["rows"]] == [ROW_KEYS] * 6
     labels = [(row["dataset"], row["descriptor"], row["points"], row["dimension"]) for row in report["rows"]]
     assert labels == [
@@ -96,7 +105,9 @@ def test_only_tables_are_on_stdout(root: Path, capsys: pytest.CaptureFixture[str
     words = ["--dataset", "middlebury", "--limit", "1", "--only", "census", "--points", "10", "--window", "5"]
     assert main(["descriptors", str(root), *words]) == 0
     captured = capsys.readouterr()
-    assert captured.err == ""
+    progress, closing = captured.err.splitlines()
+    assert progress.startswith("1/1 middlebury A, census raw-error ")
+    assert closing.startswith("census: raw-error ") and " over 1 pair; best middlebury A " in closing
     heading, empty, header, rule, line = captured.out.splitlines()
     assert heading == "middlebury: 10 points, percent, raw-error within 5 px of the point"
     assert empty == ""

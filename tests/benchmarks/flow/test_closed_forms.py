@@ -106,4 +106,4 @@ def test_a_missing_result_is_a_line_and_the_rest_is_scored(
     assert report["rows"][0]["pairs"] == 1 and report["rows"][0]["metrics"]["EPE"] == 0
     said = capsys.readouterr().err
     assert f"failed: made on {dataset} {failed['pair']}: no result in" in said
-    assert said.endswith("1 pairs failed, see above; all others are scored\n")
+    assert said.endswith("1 pair failed, see above; all others are scored\n")

@@ -103,7 +103,7 @@ def test_only_the_table_is_on_stdout(chairs: Path, capsys: pytest.CaptureFixture
     assert [cell.strip() for cell in line.split("|")][1:6] == ["zero", "", "final", "1", "2.000"]
     told, closing = captured.err.splitlines()
     assert told.startswith("1/1 00001, zero EPE 2.000 px (so far 2.000 px); ")
-    assert closing == "zero: EPE 2.000 px over 1 pairs; best 00001 (2.000 px), worst 00001 (2.000 px)"
+    assert closing == "zero: EPE 2.000 px over 1 pair; best 00001 (2.000 px), worst 00001 (2.000 px)"
 
 
 def test_figures_that_a_row_lacks_leave_its_cell_empty() -> None:

@@ -5,10 +5,11 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks.flow.running.progress import Progress, RunningError, closing_lines, in_time
+from benchmarks.flow.running.progress import Progress, closing_lines
 from benchmarks.flow.running.scoring import Outcome, StageScore
 from benchmarks.flow.table import Label
-from benchmarks.metrics import Tally, summarise
+from benchmarks.metrics import Tally, rule_of, summarise
+from benchmarks.progress import Figure, Running
 
 ZERO, NET = Label("zero", None), Label("patchbatch", "compact")
 
@@ -22,15 +23,16 @@ def outcome(pair: str, label: Label, total: float, pixels: int) -> Outcome:
 @pytest.mark.parametrize("figure", ["EPE", "EPE-pooled", "Fl-all", "Fl-all-per-image"])
 def test_the_running_error_is_that_of_the_table(figure: str) -> None:
     rng = np.random.default_rng(0)
-    running, so_far = RunningError("kitti2015", figure), []
+    name, pooled = rule_of(figure)
+    running, so_far = Running(Figure(figure)), []
     for number in range(20):
         pixels = int(rng.integers(0, 50))
         tallies = {name: Tally(float(rng.random() * pixels), pixels) for name in ("EPE", "Fl-all")}
         so_far.append(tallies)
-        running.add(str(number), tallies)
+        running.add(str(number), *tallies[name], pooled=pooled)
         if figure in summarise(so_far):
             assert running.value == pytest.approx(summarise(so_far)[figure], rel=1e-12)
-    assert running.pairs == sum(one["EPE"].pixels > 0 for one in so_far)
+    assert running.count == sum(one["EPE"].pixels > 0 for one in so_far)
 
 
 def test_closing_lines_name_the_best_and_the_worst_pair() -> None:
@@ -38,7 +40,7 @@ def test_closing_lines_name_the_best_and_the_worst_pair() -> None:
     outcomes += [outcome("a", NET, 1, 1), Outcome("b", NET, error="damaged")]
     assert closing_lines("kitti2015", outcomes) == [
         "zero: Fl-all 3.00 % over 3 pairs; best b (1.00 %), worst a (5.00 %)",
-        "patchbatch-compact: Fl-all 1.00 % over 1 pairs; best a (1.00 %), worst a (1.00 %)",
+        "patchbatch-compact: Fl-all 1.00 % over 1 pair; best a (1.00 %), worst a (1.00 %)",
     ]
     assert closing_lines("kitti2015", [Outcome("a", ZERO, {"final": StageScore({}, {})})]) == []
 
@@ -77,19 +79,9 @@ def test_a_terminal_gets_a_bar_instead(
 
 def test_the_time_left_is_that_of_the_pairs_left(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([100.0, 100.0, 110.0])
-    monkeypatch.setattr("benchmarks.flow.running.progress.time.monotonic", lambda: next(clock, 110.0))
+    monkeypatch.setattr("benchmarks.progress.time.monotonic", lambda: next(clock, 110.0))
     progress = Progress("chairs", [ZERO], 6)
     progress.know([outcome("a", ZERO, 1, 1)])  # was there before and took no time
     progress.tell(outcome("b", ZERO, 1, 1))
-    assert progress._time_left() == "10 s gone, 40 s left"
+    assert progress.bar.time_left() == "10 s gone, 40 s left"
     progress.close()
-
-
-def test_time_in_words() -> None:
-    assert [in_time(s) for s in (0, 89, 90, 5399, 5400)] == [
-        "0 s",
-        "89 s",
-        "1.5 min",
-        "90.0 min",
-        "1 h 30 min",
-    ]

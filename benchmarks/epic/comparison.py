@@ -72,8 +72,8 @@ def run(benchmark: EpicBenchmark) -> dict[str, Any]:
         `benchmark`, `root`, `environment` (with the `settings`), `rows` and `failed`, pairs that could not be
         read, ready for JSON. A row holds `pair`, `variational` (after refinement or before),
         `median-difference` (px, to the original's flow), `EPE` and `Fl-all` with the original's as
-        `-reference`; `seconds`, wall time up to there after a warm-up, `seconds-cpu`, processor time of all threads, and `seconds-reference`, the original's
-        processor time as its figures give it.
+        `-reference`; `seconds`, wall time up to there after a warm-up, `seconds-cpu`, processor time of all
+        threads, and `seconds-reference`, the original's processor time as its figures give it.
 
     Raises
     ------

@@ -48,7 +48,7 @@ def test_the_report_has_every_figure_of_every_data_set_and_pair(root, tmp_path, 
     file, pictures = tmp_path / "c.json", tmp_path / "pictures"
     assert main(["confidence", str(root), "--json", str(file), "--picture", str(pictures)]) == 0
     report = json.loads(file.read_text(encoding="utf-8"))
-    assert list(report) == ["benchmark", "environment", "rows", "per_pair", "reliability"]
+    assert list(report) == ["benchmark", "environment", "rows", "per_pair", "reliability", "failed"]
     assert str(root) not in file.read_text()
     assert [(row["dataset"], row["pairs"]) for row in report["rows"]] == [
         ("sintel-final", 1), ("middlebury", 2)

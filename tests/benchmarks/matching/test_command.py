@@ -60,7 +60,16 @@ def test_json_has_rows_for_each_method_and_check(root, tmp_path, capsys):
     options = ["--method", "coarse-to-fine", "exact-windowed", "--fit-confidence"]
     assert run(root, *options, "--json", str(file), "--reliability", str(picture)) == 0
     report = json.loads(file.read_text(encoding="utf-8"))
-    assert list(report) == ["benchmark", "root", "environment", "rows", "per_pair", "confidence", "subpixel"]
+    assert list(report) == [
+        "benchmark",
+        "root",
+        "environment",
+        "rows",
+        "per_pair",
+        "confidence",
+        "subpixel",
+        "failed",
+    ]
     labels = [(row["method"], row["check"].partition(" ")[0]) for row in report["rows"]]
     assert labels == [
         ("coarse-to-fine", "none"),

@@ -62,7 +62,7 @@ def test_report_has_every_variant_of_every_pair(root, tmp_path, capsys):
     options = ["--pair", "B", "--edge-network", str(weights), "--json", str(file)]
     assert main(["stages", str(root), *options]) == 0
     report = json.loads(file.read_text(encoding="utf-8"))
-    assert list(report) == ["benchmark", "environment", "rows", "per_pair"]
+    assert list(report) == ["benchmark", "environment", "rows", "per_pair", "failed"]
     assert str(root) not in file.read_text() and str(tmp_path) not in file.read_text()
     expected = [(v.part, v.name) for v in variants_of("middlebury", PRESETS["middlebury"], network=True)]
     expected += [("completion", "best candidate (truth)")]

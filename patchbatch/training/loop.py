@@ -8,6 +8,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -17,9 +18,9 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from patchbatch.errors import PatchBatchError
-from patchbatch.training import runlog
+from patchbatch.training.logs import CSV
 from patchbatch.training.processes import place_among_processes
-from patchbatch.training.runlog import RunLog
+from patchbatch.training.runlog import Record, Row, RunLog
 from patchbatch.training.schedule import Schedule, rate_at
 from patchbatch.training.stopping import asked_to_stop
 
@@ -49,7 +50,7 @@ def _flat(table: Any, prefix: str = "") -> dict[str, Any]:
 
 
 class TrainingLoop(ABC, Generic[B]):
-    """One training run, in one folder: `checkpoint.pt`, `log.csv`, `settings.json`, `losses.png`.
+    """One training run, in one folder: `checkpoint.pt`, `log.csv`, `settings.json`, `losses.png`, `events`.
 
     With `torch.distributed` initialised every process takes its share of each batch, and the first one
     validates and writes. A subclass says what a batch is, what its loss is and how the network is judged.
@@ -69,6 +70,8 @@ class TrainingLoop(ABC, Generic[B]):
         Where the run lives; an unfinished run found there is resumed. None: nothing is written.
     record
         How the log looks.
+    log
+        What the figures are written to besides `log.csv`, a name of `patchbatch.training.logs.LOGS`.
 
     Raises
     ------
@@ -79,9 +82,10 @@ class TrainingLoop(ABC, Generic[B]):
 
     def __init__(
         self, learner: nn.Module, loss: nn.Module, optimizer: torch.optim.Optimizer, settings: Schedule,
-        folder: Path | None, record: RunLog,
+        folder: Path | None, record: RunLog, log: str = CSV,
     ):  # fmt: skip
         self._learner, self._schedule, self._runlog = learner, settings, record
+        self._record = None if folder is None else Record(record, folder / "log.csv", log)
         self.folder, self.optimizer = folder, optimizer
         self.rank, self.processes = place_among_processes()
         if settings.batch % self.processes:
@@ -133,7 +137,7 @@ class TrainingLoop(ABC, Generic[B]):
         quiet = self.rank > 0 or not sys.stderr.isatty()
         progress = tqdm(total=self._schedule.steps, initial=self.step, disable=quiet, unit="step")
         since, first = time.perf_counter(), self.step
-        with asked_to_stop() as stop:
+        with asked_to_stop() as stop, closing(self):
             for batch in self.batches(workers):
                 if self.step == 0:
                     self.prepare(batch)
@@ -146,6 +150,11 @@ class TrainingLoop(ABC, Generic[B]):
                     self._stop()
         progress.close()
         self._learner.eval()
+
+    def close(self) -> None:
+        """Close the files of the record."""
+        if self._record is not None:
+            self._record.close()
 
     def update(self, batch: B) -> float:
         """Take one step; return its loss, on this process's share of the batch."""
@@ -194,7 +203,8 @@ class TrainingLoop(ABC, Generic[B]):
             log.info("going on from step %d of %s", self.step, folder)
         if self.rank == 0:
             record.write_text(settings)
-            runlog.forget_after(folder / "log.csv", self.step)
+            if self._record is not None:
+                self._record.begin(self.step)
 
     def _take(self, checkpoint: Path) -> None:
         """Read a checkpoint of a run with the same settings."""
@@ -214,10 +224,10 @@ class TrainingLoop(ABC, Generic[B]):
         if self.step % settings.report_every == 0 or due:
             rate = (self.step - first) / seconds
             score = self.validated() if due else None
-            row = runlog.Row(self.step, self.mean_loss, score, rate * settings.batch)
+            row = Row(self.step, self.mean_loss, score, rate * settings.batch)
             log.info("%s  %.0f min to go", self._runlog.told(row), (settings.steps - self.step) / rate / 60)
-            if self.folder is not None:
-                self._runlog.append(self.folder / "log.csv", row)
+            if self._record is not None:
+                self._record.add(row)
         if self.folder is not None and (self.step % settings.save_every == 0 or last):
             self.save(self.folder)
             self._runlog.draw(self.folder / "log.csv", self.folder / "losses.png")

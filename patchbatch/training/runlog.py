@@ -1,4 +1,4 @@
-"""The record of a training run: a CSV that survives stops, and a picture of it."""
+"""The record of a training run: a CSV that survives stops, a picture of it, and what `--log` names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import csv
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from patchbatch.training.logs import CSV, LOGS
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +30,7 @@ class RunLog:
     Attributes
     ----------
     column
-        Head of the held-out score in the CSV, unit included, such as "rank1_3px_percent".
+        Head of the score in the CSV, unit included, such as "rank1_3px_percent"; empty: there is none.
     score
         The same in words, as the picture and the log have it, such as "rank-1 at 3 px".
     unit
@@ -43,15 +46,24 @@ class RunLog:
         score = "" if row.score is None else f"  {self.score} {row.score:.2f} %"
         return f"step {row.step}  loss {row.loss:.4f}{score}  {row.rate:.2f} {self.unit}/s"
 
+    def figures(self, row: Row) -> dict[str, float | None]:
+        """Return the figures of a row under the heads of the CSV; None is a score that was not taken."""
+        score = {self.column: row.score} if self.column else {}
+        return {"loss": row.loss, **score, f"{self.unit}_per_second": row.rate}
+
     def append(self, path: Path, row: Row) -> None:
         """Add a row; a new file gets a header."""
-        new = not path.exists()
+        new, figures = not path.exists(), self.figures(row)
         with path.open("a", newline="") as file:
             writer = csv.writer(file)
             if new:
-                writer.writerow(("step", "loss", self.column, f"{self.unit}_per_second"))
-            score = "" if row.score is None else f"{row.score:.2f}"
-            writer.writerow([row.step, f"{row.loss:.5f}", score, f"{row.rate:.2f}"])
+                writer.writerow(("step", *figures))
+            decimals = {"loss": 5}
+            cells = (
+                "" if value is None else f"{value:.{decimals.get(name, 2)}f}"
+                for name, value in figures.items()
+            )
+            writer.writerow([row.step, *cells])
 
     def draw(self, path: Path, picture: Path) -> None:
         """Draw losses and held-out scores over the steps; without matplotlib or rows there is no picture."""
@@ -74,6 +86,45 @@ class RunLog:
         scores.plot([int(r["step"]) for r in scored], percent, "o-", color="tab:orange")
         scores.set(ylabel=f"held-out {self.score}, % (orange)")
         figure.savefig(picture, dpi=110)
+
+
+class Record:
+    """Keeps the figures of a run: in a CSV file always, and where `--log` says.
+
+    Parameters
+    ----------
+    look
+        How the record of this kind of run looks.
+    file
+        The CSV.
+    log
+        A name of `LOGS`.
+    events
+        The folder of what is not in the CSV.
+    """
+
+    def __init__(self, look: RunLog, file: Path, log: str = CSV, events: Path | None = None):
+        self.look, self.file, self.log = look, file, log
+        self.events = events or file.parent / "events"
+        self._more: Any = None
+
+    def begin(self, step: int) -> None:
+        """Begin after a step; what is there of later ones is dropped: it will be written anew."""
+        forget_after(self.file, step)
+        if LOGS[self.log].target:
+            self._more = LOGS[self.log].load()(self.events, step)
+
+    def add(self, row: Row) -> None:
+        """Write a row."""
+        self.look.append(self.file, row)
+        if self._more is not None:
+            self._more.add(row.step, self.look.figures(row))
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self._more is not None:
+            self._more.close()
+            self._more = None
 
 
 def forget_after(path: Path, step: int) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from flow.completion.train.plan import make_plan
 from flow.completion.train.settings import ChoiceTraining
 from patchbatch import program
+from patchbatch.training.logs import add_log
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -26,8 +27,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_schedule(parser.add_argument_group("schedule"))
     parser.add_argument(
         "--output", type=Path, default=Path("runs/choices.safetensors"), metavar="FILE",
-        help="the weights (%(default)s); what a stopped run goes on from lies beside it",
+        help="the weights (%(default)s); what a stopped run goes on from, and .log.csv, lie beside them",
     )  # fmt: skip
+    add_log(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (auto)")
     program.add_common(parser)
     return parser

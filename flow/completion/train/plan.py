@@ -15,6 +15,7 @@ from patchbatch.data.datasets.trees import FlowPair
 from patchbatch.data.files import make_folder, peek, read_bytes
 from patchbatch.descriptors.train.samples.folders import IMAGE_SUFFIXES
 from patchbatch.errors import PatchBatchError
+from patchbatch.training.logs import CSV, check_log
 
 SOURCES = "sources.json"
 """File of the cache that says what its samples were made of."""
@@ -44,6 +45,8 @@ class Plan:
         Processes that make samples.
     make_only
         Whether only samples are made.
+    log
+        What the figures are written to, a name of `patchbatch.training.logs.LOGS`.
     """
 
     training: ChoiceTraining
@@ -56,6 +59,7 @@ class Plan:
     device: str = "auto"
     jobs: int = 1
     make_only: bool = False
+    log: str = CSV
 
     @property
     def checkpoint(self) -> Path:
@@ -106,7 +110,7 @@ def make_plan(arguments: argparse.Namespace) -> Plan:
         raise PatchBatchError(f"{arguments.output} is a folder; name a file in it")
     plan = Plan(
         training, photos, frames, pairs, make_folder(arguments.cache), arguments.output, arguments.start,
-        arguments.device, arguments.jobs, arguments.make_only,
+        arguments.device, arguments.jobs, arguments.make_only, check_log(arguments.log),
     )  # fmt: skip
     _check_cache(plan)
     make_folder(arguments.output.parent)

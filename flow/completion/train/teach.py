@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,14 @@ from flow.completion.train.store import fill
 from patchbatch.data.files import atomic_path
 from patchbatch.devices import resolve_device
 from patchbatch.errors import PatchBatchError
+from patchbatch.training.runlog import Record, Row, RunLog
 
 log = logging.getLogger(__name__)
 
 _WARM_UP, _AVERAGE, _CLIP, _DECAY = 100, 0.998, 1.0, 1e-4
 _SAVE_S = 60.0
 _REPORT = 100  # steps
+_RECORD = RunLog("wrong_percent", "wrong choices", "steps")
 _MOST_IDLE = 1000  # samples in a row without a window to learn from
 
 
@@ -188,22 +190,35 @@ def _repeatable(device: torch.device) -> Iterator[None]:
 
 
 def teach(
-    teacher: Teacher, made: Sequence[Path], real: Sequence[Path], checkpoint: Path, record: str
-) -> None:
+    teacher: Teacher, made: Sequence[Path], real: Sequence[Path], checkpoint: Path, record: str,
+    figures: Record | None = None,
+) -> None:  # fmt: skip
     """Teach to the end, with a checkpoint every minute and at the end.
+
+    Parameters
+    ----------
+    teacher
+        Goes on from where it is.
+    made, real
+        Samples.
+    checkpoint, record
+        As of `Teacher.save`.
+    figures
+        Where loss and wrong choices go, every 100 steps; None: nowhere.
 
     Raises
     ------
     PatchBatchError
         For a damaged sample, samples without anything to learn from, or a file that cannot be written.
     """
-    saved, idle = time.monotonic(), 0
+    start, first = time.monotonic(), teacher.step
+    saved, idle = start, 0
     recent: list[tuple[float, float]] = []
     while teacher.progress < 1:
         before = teacher.step
-        figures = teacher.visit(made, real)
-        recent = [*recent, *figures][-3 * _REPORT :]
-        idle = 0 if figures else idle + 1
+        steps = teacher.visit(made, real)
+        recent = [*recent, *steps][-3 * _REPORT :]
+        idle = 0 if steps else idle + 1
         if idle > _MOST_IDLE:
             raise PatchBatchError(
                 f"{idle} samples in a row had no window with {teacher.training.least_open} open nodes; "
@@ -213,6 +228,9 @@ def teach(
             loss, wrong = np.mean(recent, axis=0)
             told = (teacher.step, 100 * teacher.progress, loss, 100 * wrong)
             log.info("step %d, %.0f %% done, loss %.4f, %.1f %% wrong", *told)
+            if figures is not None:
+                rate = (teacher.step - first) / (time.monotonic() - start)
+                figures.add(Row(teacher.step, float(loss), 100 * float(wrong), rate))
         if time.monotonic() - saved > _SAVE_S:
             teacher.save(checkpoint, record)
             saved = time.monotonic()
@@ -240,6 +258,11 @@ def run(plan: Plan) -> Path:
         "learning from %d made and %d real samples on %s: at most %d steps and %s minutes", len(made),
         len(real), device, training.steps, "any" if training.minutes is None else f"{training.minutes:g}",
     )  # fmt: skip
-    teach(teacher, made, real, plan.checkpoint, plan.record)
+    figures = Record(
+        _RECORD, plan.output.with_suffix(".log.csv"), plan.log, plan.output.with_suffix(".events")
+    )
+    figures.begin(teacher.step)
+    with closing(figures):
+        teach(teacher, made, real, plan.checkpoint, plan.record, figures)
     save_choice_network(teacher.averaged, plan.output)
     return plan.output

@@ -15,6 +15,7 @@ from flow.edges.train.settings import SPLITS, EdgeTraining, boundary_pairs
 from patchbatch import program
 from patchbatch.data.files import make_folder, peek
 from patchbatch.errors import PatchBatchError
+from patchbatch.training.logs import add_log, check_log
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -27,7 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder of BSDS500")
     parser.add_argument(
         "--output", type=Path, default=Path("runs/edges.safetensors"), metavar="FILE",
-        help="the weights (%(default)s)",
+        help="the weights (%(default)s); the losses go into .log.csv beside them",
     )  # fmt: skip
     parser.add_argument("--score", type=Path, metavar="FILE", help="only score these weights, train nothing")
     parser.add_argument("--minutes", type=float, default=defaults.minutes, help="(%(default)s)")
@@ -37,6 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=defaults.seed, help="(%(default)s)")
     parser.add_argument("--test-images", type=int, metavar="N", help="score on the first N only (all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores to FILE")
+    add_log(parser)
     program.add_common(parser)
     return parser
 
@@ -54,7 +56,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
     weights = arguments.score
     if weights is None:
-        weights = teach.train_and_save(arguments.data, training, arguments.output)
+        weights = teach.train_and_save(arguments.data, training, arguments.output, arguments.log)
     figures = teach.score(arguments.data, weights, arguments.test_images)
     print("\n".join(f"{name}: {value:.4f}" for name, value in figures.items()))
     _write_report(arguments, figures, training)
@@ -75,6 +77,7 @@ def check(arguments: argparse.Namespace) -> EdgeTraining:
     )  # fmt: skip
     if arguments.test_images is not None and arguments.test_images < 1:
         raise PatchBatchError(f"test-images is {arguments.test_images}; give 1 or more")
+    check_log(arguments.log)
     if arguments.score is not None:
         peek(arguments.score, 0)
     for split in SPLITS if arguments.score is None else ("test",):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -19,10 +20,13 @@ from flow.edges.score import best_f_measure
 from flow.edges.train.settings import EdgeTraining, boundary_pairs
 from patchbatch.data.images import load_image
 from patchbatch.errors import PatchBatchError
+from patchbatch.training.logs import CSV
+from patchbatch.training.runlog import Record, Row, RunLog
 
 _LOG = logging.getLogger(__name__)
 # Of the annotators: drawn by fewer, a pixel teaches neither way (Liu et al., CVPR 2017, have the same rule).
 _AGREED = 0.3
+_RECORD = RunLog("", "", "crops")
 Sample = tuple[NDArray[np.float32], NDArray[np.uint16]]
 
 
@@ -74,8 +78,18 @@ def random_crop(sample: Sample, side: int, generator: np.random.Generator) -> tu
     return (stack[:3].clamp(min=0) ** power * gain).clamp(max=1), stack[3]
 
 
-def train(samples: list[Sample], training: EdgeTraining) -> EdgeNetwork:
-    """Return a network taught on the samples; the same seed and number of steps give the same weights."""
+def train(samples: list[Sample], training: EdgeTraining, record: Record | None = None) -> EdgeNetwork:
+    """Return a network taught on the samples; the same seed and number of steps give the same weights.
+
+    Parameters
+    ----------
+    samples
+        As `read_sample` reads them.
+    training
+        How it is taught.
+    record
+        Where the loss goes, every 100 steps; None: nowhere.
+    """
     torch.manual_seed(training.seed)
     generator = np.random.default_rng(training.seed)
     network = EdgeNetwork()
@@ -94,12 +108,26 @@ def train(samples: list[Sample], training: EdgeTraining) -> EdgeNetwork:
         running = value if not step else 0.98 * running + 0.02 * value
         if step % 100 == 0:
             _LOG.info("step %d, %.0f %% done, loss %.4f", step, 100 * progress, running)
+            if record is not None:
+                rate = (step + 1) * training.batch / (time.monotonic() - began)
+                record.add(Row(step, running, None, rate))
     network.eval()
     return network
 
 
-def train_and_save(data: Path, training: EdgeTraining, output: Path) -> Path:
+def train_and_save(data: Path, training: EdgeTraining, output: Path, log: str = CSV) -> Path:
     """Train on the images of `train` and `val`, write the weights and return their file.
+
+    Parameters
+    ----------
+    data
+        The folder of BSDS500.
+    training
+        How it is taught.
+    output
+        The weights. The loss goes into a file beside it, `.log.csv`.
+    log
+        What else it goes into, a name of `patchbatch.training.logs.LOGS`; into the folder `.events`.
 
     Raises
     ------
@@ -111,7 +139,10 @@ def train_and_save(data: Path, training: EdgeTraining, output: Path) -> Path:
         "learning from %d images: at most %g minutes and %d steps of %d crops of %d px", len(pairs),
         training.minutes, training.steps, training.batch, training.crop,
     )  # fmt: skip
-    save_edge_network(train([read_sample(*pair) for pair in pairs], training), output)
+    record = Record(_RECORD, output.with_suffix(".log.csv"), log, output.with_suffix(".events"))
+    record.begin(-1)
+    with closing(record):
+        save_edge_network(train([read_sample(*pair) for pair in pairs], training, record), output)
     return output
 
 

@@ -21,6 +21,7 @@ from patchbatch.descriptors.train.settings import (
     SourceSettings,
     TrainSettings,
 )
+from patchbatch.training.logs import add_log
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -144,6 +145,7 @@ def _add_schedule(group: argparse._ArgumentGroup) -> None:
         "--precision", choices=TRAIN_PRECISIONS, default=default.precision,
         help="of the products; auto is bfloat16 where the device has units for it, else float32",
     )  # fmt: skip
+    add_log(group)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -17,6 +17,7 @@ from patchbatch.descriptors.train.samples.sources import PairSource, Sample
 from patchbatch.descriptors.train.scale import start_at_margin
 from patchbatch.descriptors.train.settings import ObjectiveSettings, TrainSettings
 from patchbatch.devices import resolve_training_precision
+from patchbatch.training.logs import CSV
 from patchbatch.training.loop import TrainingLoop
 from patchbatch.training.runlog import RunLog
 from patchbatch.training.schedule import make_optimizer
@@ -44,6 +45,8 @@ class Trainer(TrainingLoop[Batch]):
         Where the run lives; an unfinished run found there is resumed. None: nothing is written.
     teacher
         A network to learn from besides the data, see `ObjectiveSettings.distill`.
+    log_to
+        As `log` of `TrainingLoop`.
 
     Attributes
     ----------
@@ -67,13 +70,14 @@ class Trainer(TrainingLoop[Batch]):
         objective: ObjectiveSettings,
         folder: Path | None = None,
         teacher: PatchNet | None = None,
+        log_to: str = CSV,
     ):
         self.net, self.source, self.validation, self.settings = net, source, validation, settings
         half = resolve_training_precision(settings.precision, net.device) is torch.bfloat16
         self.batch_loss = BatchLoss(net, objective, half, settings.seed, teacher)
         self.objective = self.batch_loss.objective
         optimizer = make_optimizer(net.parameters(), settings)
-        super().__init__(net, self.batch_loss, optimizer, settings, folder, RECORD)
+        super().__init__(net, self.batch_loss, optimizer, settings, folder, RECORD, log_to)
 
     def prepare(self, batch: Batch) -> None:
         """Scale the network so that its descriptors begin at the margin."""

@@ -15,6 +15,7 @@ from patchbatch.descriptors.train.samples.folders import check_folders
 from patchbatch.descriptors.train.settings import RATES, ObjectiveSettings, SourceSettings, TrainSettings
 from patchbatch.errors import PatchBatchError
 from patchbatch.models import weights_file
+from patchbatch.training.logs import CSV, check_log
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ class Plan:
         As `resolve_device` takes it.
     start, teacher
         Weights to start and to learn from, a model's name or a file; None: neither.
+    log
+        What the figures are written to, a name of `patchbatch.training.logs.LOGS`.
     """
 
     preset: str
@@ -61,6 +64,7 @@ class Plan:
     device: str = "auto"
     start: str | None = None
     teacher: str | None = None
+    log: str = CSV
 
 
 def make_plan(arguments: argparse.Namespace) -> Plan:
@@ -91,7 +95,7 @@ def make_plan(arguments: argparse.Namespace) -> Plan:
     return Plan(
         arguments.preset, config, settings, objective, look, tuple(photos), tuple(streets), tuple(data),
         make_folder(arguments.output), arguments.workers, arguments.device, arguments.start,
-        arguments.teacher,
+        arguments.teacher, check_log(arguments.log),
     )  # fmt: skip
 
 

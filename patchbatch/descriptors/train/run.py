@@ -44,7 +44,8 @@ def train(plan: Plan) -> Path:
     if plan.teacher:
         log.info("learning from %s besides, with weight %g", plan.teacher, plan.objective.distill)
     source, validation = _sources(plan)
-    Trainer(net, source, validation, plan.settings, plan.objective, plan.output, teacher).run(plan.workers)
+    trainer = Trainer(net, source, validation, plan.settings, plan.objective, plan.output, teacher, plan.log)
+    trainer.run(plan.workers)
     weights = plan.output / f"{plan.preset}.safetensors"
     if int(os.environ.get("RANK", "0")) == 0:
         save_weights(net, weights, {"loss": plan.objective.loss, "steps": str(plan.settings.steps)})

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from patchbatch import program
+from patchbatch.training.logs import add_log
 from patchbatch.transfer.images.table import IMAGE_SETS
 from patchbatch.transfer.multiverse.table import NETWORKS, PAIR_TERMS
 from patchbatch.transfer.train_images.plan import make_plan
@@ -126,6 +127,7 @@ def add_schedule(group: argparse._ActionsContainer, steps: int = ImageSchedule()
         help="steps between checkpoints; Ctrl-C makes one too (%(default)s)")  # fmt: skip
     group.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default=default.precision,
         help="of products; auto: bfloat16 where the hardware has it (%(default)s)")  # fmt: skip
+    add_log(group)
 
 
 def main(argv: list[str] | None = None) -> int:

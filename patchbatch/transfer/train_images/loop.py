@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from patchbatch.devices import resolve_training_precision
+from patchbatch.training.logs import CSV
 from patchbatch.training.loop import TrainingLoop
 from patchbatch.training.processes import place_among_processes
 from patchbatch.training.runlog import RunLog
@@ -56,6 +57,8 @@ class ImageTrainer(TrainingLoop[Batch]):
         See their classes.
     folder
         Where the run lives; an unfinished run found there is resumed. None: nothing is written.
+    log_to
+        As `log` of `TrainingLoop`.
 
     Raises
     ------
@@ -73,6 +76,7 @@ class ImageTrainer(TrainingLoop[Batch]):
         sampling: Sampling,
         augmentation: Augmentation,
         folder: Path | None = None,
+        log_to: str = CSV,
     ):
         check_together(schedule, sampling)
         self.net, self.config, self.split = net, config, split
@@ -86,7 +90,7 @@ class ImageTrainer(TrainingLoop[Batch]):
         rank, processes = place_among_processes()
         super().__init__(
             net, ImageLoss(net, config, objective, dtype), make_optimizer(groups, schedule), schedule, folder,
-            RECORD,
+            RECORD, log_to,
         )  # fmt: skip
         self.samples = Batches(
             split.train, sampling, augmentation, schedule.batch, schedule.seed, rank, processes

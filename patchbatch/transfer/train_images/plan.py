@@ -9,6 +9,7 @@ from typing import Any
 
 from patchbatch.data.files import make_folder
 from patchbatch.errors import PatchBatchError
+from patchbatch.training.logs import CSV, check_log
 from patchbatch.transfer.images.table import ImageSet, find_set
 from patchbatch.transfer.multiverse.table import NETWORKS, TrunkConfig
 from patchbatch.transfer.train_images.settings import (
@@ -41,6 +42,8 @@ class Plan:
         Loader processes.
     device
         As `resolve_device` takes it.
+    log
+        What the figures are written to, a name of `patchbatch.training.logs.LOGS`.
     """
 
     network: str
@@ -55,6 +58,7 @@ class Plan:
     output: Path
     workers: int = 0
     device: str = "auto"
+    log: str = CSV
 
     @property
     def weights(self) -> Path:
@@ -95,6 +99,7 @@ def make_plan(arguments: argparse.Namespace) -> Plan:
     return Plan(
         arguments.network, config, schedule, objective, sampling, augmentation_of(arguments.augment, config),
         learned, arguments.data, kind, make_folder(arguments.output), arguments.workers, arguments.device,
+        check_log(arguments.log),
     )  # fmt: skip
 
 

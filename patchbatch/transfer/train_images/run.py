@@ -44,8 +44,9 @@ def train(plan: Plan, split: Split | None = None) -> Path:
     ).to(device)
     net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainer = ImageTrainer(
-        net, plan.config, split, schedule, objective, plan.sampling, plan.augmentation, plan.output
-    )
+        net, plan.config, split, schedule, objective, plan.sampling, plan.augmentation, plan.output,
+        plan.log,
+    )  # fmt: skip
     trainer.run(plan.workers)
     if place_among_processes()[0] == 0:
         notes = {

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from event_files import assert_same_figures
 
 from patchbatch.descriptors.losses import LOSSES
 from patchbatch.descriptors.network.config import NETWORKS, PRESETS
@@ -161,7 +162,8 @@ def test_a_run_says_and_records_what_was_chosen(photos, tmp_path, caplog):
         "--workers",
         "0",
     ]
-    assert main([*map(str, words), "--unit-length"]) == 0
+    assert main([*map(str, words), "--unit-length", "--log", "tensorboard"]) == 0
+    assert_same_figures(tmp_path / "run" / "events", tmp_path / "run" / "log.csv")
     record = json.loads((tmp_path / "run" / "settings.json").read_text())
     assert ["margin", 1.0] in record["objective"]["options"]
     assert record["network"]["unit_length"] is True

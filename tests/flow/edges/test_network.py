@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from event_files import assert_same_figures
 
 from flow.edges.network import (
     EdgeNetwork,
@@ -133,7 +134,9 @@ def test_training_command_learns_scores_and_writes(small_bsds, tmp_path, capsys)
     words = ["--data", str(small_bsds), "--steps", "3", "--batch", "2", "--crop", "32"]
     files = [tmp_path / f"{name}.safetensors" for name in "ab"]
     for file in files:
-        assert main([*words, "--output", str(file), "--json", str(tmp_path / "s.json")]) == 0
+        more = ["--output", str(file), "--json", str(tmp_path / "s.json"), "--log", "tensorboard"]
+        assert main([*words, *more]) == 0
+        assert_same_figures(file.with_suffix(".events"), file.with_suffix(".log.csv"))
     assert files[0].read_bytes() == files[1].read_bytes()
     scores = json.loads((tmp_path / "s.json").read_text())["scores"]
     assert 0 <= scores["network ODS"] <= 1 and scores["gradient ODS"] > 0.6

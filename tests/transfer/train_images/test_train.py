@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from event_files import assert_same_figures
 from made_images import write_people, write_sheets
 
 from patchbatch.errors import PatchBatchError
@@ -178,7 +179,9 @@ def test_the_command_trains_classes_and_people(tmp_path, capsys):
     write_people(tmp_path / "people", people=12, images=3, singles=4)
     common = ["--size", "16", "--steps", "2", "--precision", "float32"]
     words = ["--data", str(tmp_path / "sheets"), "--output", str(tmp_path / "a"), "--batch", "8"]
-    assert main([*words, *common, "--copies", "3", "--target-classes", "2", "--inner-product", "within"]) == 0
+    kind = ["--copies", "3", "--target-classes", "2", "--inner-product", "within", "--log", "tensorboard"]
+    assert main([*words, *common, *kind]) == 0
+    assert_same_figures(tmp_path / "a" / "events", tmp_path / "a" / "log.csv")
     read = load_image_net(capsys.readouterr().out.strip())
     assert (read.head.classes, read.head.copies, read.notes["images"]) == (3, 3, "18")
     words = [

@@ -9,11 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from event_files import assert_same_figures
 from made_choices import made_sample
 from made_descriptors import texture
 
 from flow.completion.network import ChoiceNetwork, load_choice_network, save_choice_network
-from flow.completion.train import making, store
+from flow.completion.train import making, store, teach
 from flow.completion.train.command import build_parser, main
 from flow.completion.train.making import TruePair, flipped, resized, varied
 from flow.completion.train.plan import make_plan
@@ -84,9 +85,13 @@ def fill(words, **changed):
     return [task.path for task in store.scene_tasks(plan)]
 
 
-def test_samples_that_are_there_are_taught_and_a_finished_run_changes_nothing(words, tmp_path, capsys):
+def test_samples_that_are_there_are_taught_and_a_finished_run_changes_nothing(
+    words, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(teach, "_REPORT", 1)
     fill(words)
-    assert main(words) == 0
+    assert main([*words, "--log", "tensorboard"]) == 0
+    assert_same_figures(tmp_path / "out" / "w.events", tmp_path / "out" / "w.log.csv")
     output = tmp_path / "out" / "w.safetensors"
     assert capsys.readouterr().out.strip() == str(output)
     load_choice_network(str(output))

@@ -14,6 +14,7 @@ from benchmarks.flow.names import FINAL, result_file
 from benchmarks.flow.table import OWN, Label
 from patchbatch.data.datasets.pairs import FlowPair
 from patchbatch.data.images import read_image
+from patchbatch.errors import PatchBatchError
 from patchbatch.models import load_descriptor
 
 if TYPE_CHECKING:
@@ -133,22 +134,25 @@ def matches_method(name: str, folder: Path, benchmark: FlowBenchmark) -> Method:
     Raises
     ------
     PatchBatchError
-        When run, if a pair has no file.
+        When run, if a pair has no file, or one without matches.
     """
     from flow.pipeline import estimate_flow  # noqa: PLC0415 (as above)
 
     preset, settings = benchmark.resolved_preset, benchmark.flow_settings()
 
     def run(pair: FlowPair) -> dict[str, StageResult]:
+        file = result_file(folder, pair, (".txt",))
         result = estimate_flow(
             read_image(pair.image1),
             read_image(pair.image2),
             preset=preset,
             settings=settings,
             refine=benchmark.refine,
-            matches=result_file(folder, pair, (".txt",)),
+            matches=file,
             keep_stages=True,
         )
+        if not result.stages["matches"][1].any():
+            raise PatchBatchError(f"{file} holds no matches, so there is nothing to score")
         return stages_of(result)
 
     return Method(name, None, run)

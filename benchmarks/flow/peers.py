@@ -102,10 +102,7 @@ def peer_method(word: str) -> Method:
 
     def run(pair: FlowPair) -> dict[str, StageResult]:
         grey1, grey2 = read_grey(pair.image1), read_grey(pair.image2)
-        if grey1.shape != grey2.shape:
-            raise PatchBatchError(
-                f"{pair.image1} and {pair.image2} differ in size; use frames of one sequence"
-            )
+        _check_sizes(pair, grey1, grey2)
         start = time.perf_counter()
         try:
             flow = compute(grey1, grey2)
@@ -155,7 +152,8 @@ def function_method(name: str, path: str) -> Method:
     Raises
     ------
     PatchBatchError
-        If it cannot be imported; when run, for whatever it raises and for another shape.
+        If it cannot be imported; when run, for whatever it raises, for another shape or numbers that are not
+        real, and for frames of two sizes.
     """
     compute = load_object(path)
     if not callable(compute):
@@ -163,21 +161,30 @@ def function_method(name: str, path: str) -> Method:
 
     def run(pair: FlowPair) -> dict[str, StageResult]:
         frames = read_rgb(pair.image1), read_rgb(pair.image2)
+        _check_sizes(pair, *frames)
         start = time.perf_counter()
         try:
-            flow = np.asarray(compute(*frames), np.float32)
+            made = np.asarray(compute(*frames))
         except PatchBatchError:
             raise
         except (Exception, SystemExit) as error:  # whatever a user's function raises
             raise PatchBatchError(f"{path} failed ({in_one_line(error)}); check it") from error
         seconds = time.perf_counter() - start
         expected = (*frames[0].shape[:2], 2)
-        if flow.shape != expected:
-            raise PatchBatchError(f"{path} returned the shape {flow.shape}; return {expected}")
+        if made.shape != expected:
+            raise PatchBatchError(f"{path} returned the shape {made.shape}; return {expected}")
+        if made.dtype.kind not in "fiu":  # complex numbers would lose a part without a word
+            raise PatchBatchError(f"{path} returned {made.dtype} numbers; return real ones, in pixels")
+        flow = made.astype(np.float32)
         known = np.asarray(np.isfinite(flow).all(axis=-1))
         return {"final": StageResult(flow, known, {"total": seconds})}
 
     return Method(name, None, run)
+
+
+def _check_sizes(pair: FlowPair, frame1: NDArray[np.uint8], frame2: NDArray[np.uint8]) -> None:
+    if frame1.shape[:2] != frame2.shape[:2]:
+        raise PatchBatchError(f"{pair.image1} and {pair.image2} differ in size; use frames of one sequence")
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:

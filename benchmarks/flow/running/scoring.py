@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.environment import cpu_model, device_name, thread_count
 from benchmarks.flow.methods import Method, StageResult
+from benchmarks.flow.names import FINAL
 from benchmarks.flow.table import Label
 from benchmarks.flow.upload.fields import Fields
 from benchmarks.metrics import DENSITY, Tally, score, tally
@@ -113,6 +114,7 @@ def measure(
         try:
             with hearing(f"{method.name} on {pair.name}"):
                 stages = method.run(pair)
+            _check_final(stages[FINAL])
             scored = {stage: _scored(pair, truth, one, keep_invalid) for stage, one in stages.items()}
             if fields is not None:
                 fields.write(pair, method.label, stages)
@@ -122,6 +124,12 @@ def measure(
             yield replace(outcome, error=f"{method.name} on {pair.dataset} {pair.name}: {error}")
         else:
             yield replace(outcome, stages=scored, threads=thread_count())
+
+
+def _check_final(result: StageResult) -> None:
+    """Refuse a result without any value: its holes would be filled with no motion, and that be scored."""
+    if not (result.valid & np.isfinite(result.flow).all(axis=-1)).any():
+        raise PatchBatchError("no pixel has a value, so there is nothing to score; leave the pair out")
 
 
 def _scored(pair: FlowPair, truth: Truth | None, result: StageResult, keep_invalid: bool) -> StageScore:

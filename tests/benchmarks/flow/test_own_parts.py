@@ -39,6 +39,18 @@ def broken(frame1, frame2):
 def refuses(frame1, frame2):
     raise PatchBatchError("needs larger frames")
 
+def whole(frame1, frame2):
+    return np.ones((24, 32, 2), np.int16)
+
+def complex_(frame1, frame2):
+    return np.full((24, 32, 2), 1 + 2j)
+
+def not_known(frame1, frame2):
+    return np.full((24, 32, 2), np.nan)
+
+def ragged(frame1, frame2):
+    return [[1], [2, 3]]
+
 number = 3
 """
 
@@ -63,6 +75,8 @@ def test_a_function_of_two_frames_is_a_method(chairs: Path) -> None:
     ("name", "says"),
     [
         ("small", r"flows_of_mine:small returned the shape \(3, 4, 2\); return \(24, 32, 2\)"),
+        ("complex_", r"flows_of_mine:complex_ returned complex128 numbers; return real ones"),
+        ("ragged", r"flows_of_mine:ragged failed \(ValueError: "),
         ("broken", r"flows_of_mine:broken failed \(RuntimeError: no memory\); check it"),
         ("refuses", "^needs larger frames$"),
     ],
@@ -71,6 +85,47 @@ def test_what_a_function_does_wrong_is_one_line(chairs: Path, name: str, says: s
     method = function_method("mine", f"flows_of_mine:{name}")
     with pytest.raises(PatchBatchError, match=says):
         method.run(find_pairs("chairs", chairs)[0])
+
+
+def test_whole_numbers_are_numbers(chairs: Path) -> None:
+    result = function_method("mine", "flows_of_mine:whole").run(find_pairs("chairs", chairs)[0])["final"]
+    assert result.flow.dtype == np.float32 and (result.flow == 1).all()
+
+
+def test_frames_of_two_sizes_are_refused(chairs: Path) -> None:
+    pair = find_pairs("chairs", chairs)[0]
+    write_image(pair.image2, np.zeros((24, 33, 3), np.uint8))
+    with pytest.raises(PatchBatchError, match=r"00001_img2.ppm differ in size"):
+        function_method("mine", "flows_of_mine:whole").run(pair)
+
+
+def test_a_result_without_any_value_is_not_scored_as_no_motion(
+    chairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (1, 2):
+        file = tmp_path / "fields" / f"{number:05d}.flo"
+        file.parent.mkdir(exist_ok=True)
+        write_flow(file, np.ones((*SIZE, 2), np.float32), np.full(SIZE, number == 2))
+    words = ["--method", "zero", "empty=flows_of_mine:not_known", f"field={tmp_path / 'fields'}"]
+    file = tmp_path / "report.json"
+    assert main(["flow", "chairs", str(chairs), *words, "--json", str(file)]) == 1
+    report = json.loads(file.read_text())
+    assert [(row["method"], row["pairs"]) for row in report["rows"]] == [("zero", 2), ("field", 1)]
+    said = capsys.readouterr().err
+    for name in ("empty on chairs 00001", "empty on chairs 00002", "field on chairs 00001"):
+        assert f"failed: {name}: no pixel has a value" in said
+
+
+def test_a_list_without_matches_is_not_scored_as_no_motion(
+    chairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lists").mkdir()
+    for number in (1, 2):
+        (tmp_path / "lists" / f"{number:05d}.txt").write_text("")
+    assert main(["flow", "chairs", str(chairs), "--matches", f"x={tmp_path / 'lists'}"]) == 1
+    said = capsys.readouterr().err
+    assert f"failed: x on chairs 00001: {tmp_path / 'lists' / '00001.txt'} holds no" in said
+    assert "no pair could be scored" in said
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,6 @@ RANK = 100
 FAR = 0.01  # 1,500 not-same pairs: a rate of 15 of them
 # Chosen by training on folds 6 to 8 and testing on 9 and 10.
 SIAMESE = (SiameseSettings(), SiameseSettings(loss="contrastive", margin=5.0))
-ROWS = 2 + len(RANKS) + 1 + len(SIAMESE) + 3 + 2  # cosines; JB, by EM; Siamese; the ensembles; splits
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,9 @@ def run(root: FilePath, images: FilePath | None = None) -> list[Outcome]:
     if not set(TEST_FOLDS + SOURCE_FOLDS) <= set(lfw.pairs.fold.tolist()):
         raise PatchBatchError(f"{root} has not the ten folds of View 2; use the official lists")
     found, features = [], []
-    with Progress(2 + ROWS, "row", Figure("accuracy", higher=True), strict=True) as progress:
+    # Histograms; cosines; Joint Bayesian by rank and by EM; Siamese heads; the ensembles; splits.
+    total = 2 + 2 + len(RANKS) + 1 + len(SIAMESE) + 3 + 2
+    with Progress(total, "row", Figure("accuracy", higher=True), strict=True) as progress:
         for settings in (HOG, OTHER_HOG):
             with progress.trying(f"histograms, {_name(settings)}"):
                 features.append(_histograms(lfw, settings))

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 DESCRIPTION = f"""\
 Run `flow` on every data set of a folder, with all methods and all shipped models unless some are named, and
 write into OUT: DATASET.json, the figures of every pair; DATASET/index.html, the page; charts/*.svg, its
-charts; summary.md, the leading figure of every data set and all tables. Results are kept in OUT/kept as they
-are made, and the same command goes on where it was. In the folders of --method and --matches, {PLACE}
-stands for the name of the data set. The exit status is 0 if every pair was scored."""
+charts; summary.md, the leading figure and the table of every data set that OUT has. Results are kept in
+OUT/kept as they are made, and the same command goes on where it was. In the folders of --method and
+--matches, {PLACE} stands for the name of the data set. The exit status is 0 if every pair was scored."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

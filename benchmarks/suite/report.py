@@ -9,6 +9,7 @@ from benchmarks.flow.printing.columns import decimals_of, title_of
 from benchmarks.flow.report import format_table
 from benchmarks.flow.running.progress import leading_figure
 from benchmarks.models import short_name
+from benchmarks.progress import counted
 from benchmarks.report import markdown, number
 from patchbatch.data.datasets.table import DATASETS
 
@@ -34,7 +35,7 @@ def leading_table(reports: Reports) -> str:
         columns.append(
             {
                 (row["method"], row["model"]): number(row["metrics"].get(figure), decimals_of(figure))
-                + ("" if row["pairs"] == pairs else f" ({row['pairs']} pairs)")
+                + ("" if row["pairs"] == pairs else f" ({counted(row['pairs'], 'pair')})")
                 for row in finals
             }
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from benchmarks.pages.page import write_page
 from benchmarks.report import write_json
 from benchmarks.suite.report import leading_table, summary
 from benchmarks.suite.settings import Suite
-from patchbatch.data.files import atomic_path
+from patchbatch.data.datasets.table import DATASETS
+from patchbatch.data.files import atomic_path, read_bytes
 from patchbatch.errors import PatchBatchError
 
 
@@ -63,9 +65,31 @@ def run(suite: Suite, group: Group) -> Found | None:
         return None
     if not reports:
         raise PatchBatchError(failed[0])
+    reports = everything(Path(suite.output), reports)
     with atomic_path(Path(suite.output) / "summary.md") as temporary:
         temporary.write_text(summary(reports, times=suite.times), encoding="utf-8")
     return Found(leading_table(reports), failed)
+
+
+def everything(output: Path, reports: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the reports with those of other data sets that earlier commands left in the folder.
+
+    Raises
+    ------
+    PatchBatchError
+        If one of them is damaged.
+    """
+    found = {}
+    for dataset in DATASETS:
+        file = output / f"{dataset}.json"
+        if dataset in reports:
+            found[dataset] = reports[dataset]
+        elif file.exists():
+            try:
+                found[dataset] = json.loads(read_bytes(file))
+            except ValueError as error:
+                raise PatchBatchError(f"{file} is damaged; remove it and run {dataset} again") from error
+    return found
 
 
 def _write(suite: Suite, dataset: str, report: dict[str, Any]) -> None:

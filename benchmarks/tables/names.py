@@ -24,6 +24,7 @@ from patchbatch.descriptors.cost import describing_flop
 from patchbatch.descriptors.losses.table import LOSSES
 from patchbatch.models import MODELS
 from patchbatch.tables import Table
+from patchbatch.training.logs import LOGS
 from patchbatch.transfer.images.table import IMAGE_SETS
 from patchbatch.transfer.multiverse.table import NETWORKS as IMAGE_NETWORKS
 from patchbatch.transfer.multiverse.table import PAIR_TERMS
@@ -53,6 +54,7 @@ def page() -> str:
         ("Networks for labelled images", f"`{IMAGES} --network`", _names(IMAGE_NETWORKS)),
         ("Terms of pairs", f"`{IMAGES} --pair-term`", _names(PAIR_TERMS)),
         ("Augmentations", f"`{IMAGES} --augment`", _names(AUGMENTATIONS)),
+        ("Logs of trainings", "`--log` of every trainer", _names(LOGS)),
         ("Benchmarks", "`python -m benchmarks NAME`", _names(COMMANDS)),
         (
             "Methods of the flow benchmark",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.bar import in_time
 from benchmarks.flow.names import FINAL, result_file
 from benchmarks.flow.table import OWN, Label
 from patchbatch.data.datasets.pairs import FlowPair
@@ -20,7 +22,11 @@ from patchbatch.models import load_descriptor
 if TYPE_CHECKING:
     from benchmarks.flow.settings import FlowBenchmark
     from flow.pipeline import Field, FlowResult
+    from flow.settings import FlowSettings
+    from patchbatch.descriptors.protocol import Descriptor
 
+LONG_GFLOP = 1000.0
+"""Describing that takes more is announced, as `patchbatch-flow` does."""
 # The work behind each field, so that a row's time is the time to get that far.
 WORK_OF_STAGE = {
     "matches": ("describe", "match"),
@@ -102,11 +108,17 @@ def patchbatch_method(model: str, benchmark: FlowBenchmark) -> Method:
 
     descriptor = load_descriptor(model, benchmark.device)
     preset, settings = benchmark.resolved_preset, benchmark.flow_settings()
+    announced = False
 
     def run(pair: FlowPair) -> dict[str, StageResult]:
+        nonlocal announced
+        image1, image2 = read_image(pair.image1), read_image(pair.image2)
+        if not announced:
+            _announce(descriptor, image1.shape[:2], settings, benchmark.precision)
+            announced = True
         result = estimate_flow(
-            read_image(pair.image1),
-            read_image(pair.image2),
+            image1,
+            image2,
             descriptor,
             preset=preset,
             settings=settings,
@@ -117,6 +129,19 @@ def patchbatch_method(model: str, benchmark: FlowBenchmark) -> Method:
         return stages_of(result)
 
     return Method(OWN, model, run, str(descriptor.device))
+
+
+def _announce(descriptor: Descriptor, shape: tuple[int, ...], settings: FlowSettings, precision: str) -> None:
+    """Say before the first pair how long describing one takes, where that is long and can be known."""
+    # Imported late, as above.
+    from flow.cost import expected_seconds  # noqa: PLC0415
+    from flow.pipeline import describing_gflop  # noqa: PLC0415
+    from patchbatch.devices import resolve_precision  # noqa: PLC0415
+
+    gflop = describing_gflop(descriptor, (shape[0], shape[1]), settings)
+    if gflop is not None and gflop >= LONG_GFLOP:
+        seconds = expected_seconds(gflop, descriptor.device, resolve_precision(precision, descriptor.device))
+        print(f"describing a pair by {descriptor.name} takes about {in_time(seconds)} here", file=sys.stderr)
 
 
 def matches_method(name: str, folder: Path, benchmark: FlowBenchmark) -> Method:

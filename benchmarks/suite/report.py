@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks.bar import counted
 from benchmarks.flow.printing.columns import decimals_of, title_of
 from benchmarks.flow.report import format_table
 from benchmarks.flow.running.progress import leading_figure
 from benchmarks.models import short_name
-from benchmarks.progress import counted
 from benchmarks.report import markdown, number
 from patchbatch.data.datasets.table import DATASETS
 

@@ -10,9 +10,10 @@ import pytest
 from made_images import write_lfw
 from made_reference import make_reference
 
-from benchmarks import progress as told
+from benchmarks import bar
 from benchmarks.__main__ import main, parse, when_stopped
-from benchmarks.progress import Figure, Progress, Running, hearing, in_time, status_of
+from benchmarks.bar import hearing, in_time
+from benchmarks.progress import Figure, Progress, Running, status_of
 from benchmarks.table import COMMANDS
 from flow.synthetic import demo_scene
 from patchbatch.data.formats import write_flow
@@ -160,7 +161,7 @@ def test_the_line_of_a_thing_has_its_figure_the_mean_and_the_time_left(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter([0.0, 10.0, 30.0, 60.0])
-    monkeypatch.setattr("benchmarks.progress.time.monotonic", lambda: next(clock, 60.0))
+    monkeypatch.setattr("benchmarks.bar.time.monotonic", lambda: next(clock, 60.0))
     with Progress(4, "run", Figure("accuracy", higher=True), strict=True) as progress:
         for number, value in enumerate((50.0, 60.0, None)):
             with progress.trying(f"run {number}"):
@@ -177,7 +178,7 @@ def test_what_was_there_before_says_nothing_of_the_time_left(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter([0.0, 0.0, 10.0])
-    monkeypatch.setattr("benchmarks.progress.time.monotonic", lambda: next(clock, 10.0))
+    monkeypatch.setattr("benchmarks.bar.time.monotonic", lambda: next(clock, 10.0))
     with Progress(4, "run") as progress:
         for known in (True, False):
             with progress.trying("one"):
@@ -205,7 +206,7 @@ def test_long_computations_say_how_far_they_are(
 ) -> None:
     """The first line after ten seconds, then one a minute; what is short says nothing."""
     now = [0.0]
-    monkeypatch.setattr("benchmarks.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("benchmarks.bar.time.monotonic", lambda: now[0])
     with hearing("pair 7"):
         for done in range(0, 1001, 10):
             now[0] = done / 5  # 200 s
@@ -225,4 +226,4 @@ def test_status_and_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert [in_time(s) for s in (0, 89, 90, 5399, 5400)] == [
         "0 s", "89 s", "1.5 min", "90.0 min", "1 h 30 min",
     ]  # fmt: skip
-    assert told.FIRST_S == 10
+    assert bar.FIRST_S == 10

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from benchmarks.bar import Bar
 from benchmarks.flow.names import FINAL, folder_name
 from benchmarks.flow.printing.columns import title_of
 from benchmarks.flow.running.scoring import Outcome
 from benchmarks.flow.table import Label
 from benchmarks.metrics import rule_of
-from benchmarks.progress import Bar, Figure, Running
+from benchmarks.progress import Figure, Running
 from patchbatch.data.datasets.table import DATASETS
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.bar import hearing
 from benchmarks.environment import cpu_model, device_name, thread_count
 from benchmarks.flow.methods import Method, StageResult
 from benchmarks.flow.names import FINAL
 from benchmarks.flow.table import Label
 from benchmarks.flow.upload.fields import Fields
 from benchmarks.metrics import DENSITY, Tally, score, tally
-from benchmarks.progress import hearing
 from patchbatch.data.datasets.pairs import FlowPair, Truth, load_truth
 from patchbatch.data.datasets.table import DATASETS
 from patchbatch.data.images import read_image

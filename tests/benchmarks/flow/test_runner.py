@@ -1,6 +1,7 @@
 """The runner on a made tree with made methods: rows, medians, JSON, errors."""
 
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from benchmarks.__main__ import main, parse
 from benchmarks.environment import checkout_commit, cpu_model, describe_environment
-from benchmarks.flow import command
+from benchmarks.flow import command, methods
 from benchmarks.flow.methods import Method, StageResult, stages_of
 from benchmarks.flow.report import format_table
 from benchmarks.flow.runner import run
@@ -24,6 +25,7 @@ from patchbatch.data.datasets.pairs import FlowPair, find_pairs
 from patchbatch.data.datasets.table import DATASETS
 from patchbatch.data.formats import write_flow
 from patchbatch.errors import PatchBatchError
+from patchbatch.models import load_descriptor
 
 SIZE = (24, 32)
 
@@ -285,3 +287,14 @@ def test_the_environment_is_described() -> None:
 def test_a_file_that_no_checkout_tracks_has_no_commit(tmp_path: Path) -> None:
     (tmp_path / "module.py").write_text("")
     assert checkout_commit(tmp_path / "module.py") is None
+
+
+def test_long_describing_is_announced(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net, settings = load_descriptor("compact", "cpu"), flow_settings("default")
+    methods._announce(net, (48, 64), settings, "float32")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(methods, "LONG_GFLOP", 0.001)
+    methods._announce(net, (48, 64), settings, "float32")
+    assert re.fullmatch(r"describing a pair by compact takes about \d+ s here\n", capsys.readouterr().err)

@@ -79,7 +79,7 @@ def test_a_terminal_gets_a_bar_instead(
 
 def test_the_time_left_is_that_of_the_pairs_left(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([100.0, 100.0, 110.0])
-    monkeypatch.setattr("benchmarks.progress.time.monotonic", lambda: next(clock, 110.0))
+    monkeypatch.setattr("benchmarks.bar.time.monotonic", lambda: next(clock, 110.0))
     progress = Progress("chairs", [ZERO], 6)
     progress.know([outcome("a", ZERO, 1, 1)])  # was there before and took no time
     progress.tell(outcome("b", ZERO, 1, 1))

@@ -38,12 +38,13 @@ def check_log(name: str) -> str:
     PatchBatchError
         If TensorBoard is not installed.
     """
-    if LOGS[name].target and not _is_there("tensorboard"):
+    if LOGS[name].target and not is_there("tensorboard"):
         raise PatchBatchError(f"--log {name} needs TensorBoard: pip install 'patchbatch[tensorboard]'")
     return name
 
 
-def _is_there(module: str) -> bool:
+def is_there(module: str) -> bool:
+    """Tell whether a module is installed, without importing it."""
     try:
         return importlib.util.find_spec(module) is not None
     except ValueError:  # switched off in sys.modules

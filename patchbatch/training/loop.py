@@ -8,7 +8,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -17,40 +17,25 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
+from patchbatch.data.files import atomic_path
 from patchbatch.errors import PatchBatchError
+from patchbatch.training.folder import check_same_run, locked, read_checkpoint, write_checkpoint
 from patchbatch.training.logs import CSV
 from patchbatch.training.processes import place_among_processes
-from patchbatch.training.runlog import Record, Row, RunLog
+from patchbatch.training.runlog import Record, Row, RunLog, can_draw
 from patchbatch.training.schedule import Schedule, rate_at
 from patchbatch.training.stopping import asked_to_stop
 
 log = logging.getLogger(__name__)
 B = TypeVar("B")
-
-
-def first_difference(record: Path, described: dict[str, Any]) -> str:
-    """Return words for the first setting in which a run differs from the recorded one; perhaps none."""
-    try:
-        before = _flat(json.loads(record.read_text()))
-    except (OSError, ValueError):
-        return ""
-    now = _flat(json.loads(json.dumps(described)))
-    for name in {**before, **now}:
-        if before.get(name) != now.get(name):
-            return f" ({name} was {before.get(name)!r} and is {now.get(name)!r})"
-    return ""
-
-
-def _flat(table: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(table, dict):
-        return {prefix[:-1]: table}
-    return {
-        name: value for key, part in table.items() for name, value in _flat(part, f"{prefix}{key}.").items()
-    }
+BEST, LOCK = "best.safetensors", ".lock"
 
 
 class TrainingLoop(ABC, Generic[B]):
-    """One training run, in one folder: `checkpoint.pt`, `log.csv`, `settings.json`, `losses.png`, `events`.
+    """One training run, in one folder, which it has for itself while it runs.
+
+    There are `checkpoint.pt`, `log.csv`, `settings.json`, `losses.png`, `events`, and `best.safetensors`: the
+    network when its held-out score was best.
 
     With `torch.distributed` initialised every process takes its share of each batch, and the first one
     validates and writes. A subclass says what a batch is, what its loss is and how the network is judged.
@@ -67,7 +52,8 @@ class TrainingLoop(ABC, Generic[B]):
     settings
         See `Schedule`.
     folder
-        Where the run lives; an unfinished run found there is resumed. None: nothing is written.
+        Where the run lives; a run found there goes on, a finished one if it is given more steps. None:
+        nothing is written.
     record
         How the log looks.
     log
@@ -77,7 +63,7 @@ class TrainingLoop(ABC, Generic[B]):
     ------
     PatchBatchError
         For a batch that the processes cannot share; in `run` for a folder that holds a run with other
-        settings, and for a checkpoint that is damaged.
+        settings or that another program trains in, and for a checkpoint that is damaged.
     """
 
     def __init__(
@@ -95,6 +81,8 @@ class TrainingLoop(ABC, Generic[B]):
             )
         self.model: nn.Module = loss if self.processes == 1 else DistributedDataParallel(loss)
         self.step, self.mean_loss = 0, 0.0
+        self.first_loss: float | None = None
+        self.best: float | None = None
 
     @abstractmethod
     def batches(self, workers: int) -> Iterator[B]:
@@ -107,6 +95,10 @@ class TrainingLoop(ABC, Generic[B]):
     @abstractmethod
     def validated(self) -> float | None:
         """Return the held-out score in percent; None where nothing is held out."""
+
+    @abstractmethod
+    def write_weights(self, path: Path) -> None:
+        """Write the network as it is now to a file that can be used."""
 
     @abstractmethod
     def described(self) -> dict[str, Any]:
@@ -124,15 +116,24 @@ class TrainingLoop(ABC, Generic[B]):
         Raises
         ------
         PatchBatchError
-            For a folder that holds a run with other settings, and a damaged checkpoint.
+            For a folder that holds a run with other settings or that another program trains in, and a
+            damaged checkpoint.
         KeyboardInterrupt
             After Ctrl-C or SIGTERM, when the step is done and kept.
         """
-        if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.resume(self.folder)
+        with ExitStack() as held:
+            if self.folder is not None:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                if self.rank == 0:
+                    held.enter_context(locked(self.folder / LOCK))
+                self.resume(self.folder)
+            self._run(workers)
+
+    def _run(self, workers: int) -> None:
         if self.rank == 0:
             self.tell()
+            if self.folder is not None and not can_draw():
+                log.info("no losses.png: it needs matplotlib (pip install 'patchbatch[plots]')")
         self._learner.train()
         quiet = self.rank > 0 or not sys.stderr.isatty()
         progress = tqdm(total=self._schedule.steps, initial=self.step, disable=quiet, unit="step")
@@ -143,13 +144,15 @@ class TrainingLoop(ABC, Generic[B]):
                     self.prepare(batch)
                 self.update(batch)
                 progress.update()
-                progress.set_postfix(loss=f"{self.mean_loss:.4f}")
+                progress.set_postfix(loss=f"{self.mean_loss:.5g}")
                 if self.rank == 0:
                     self._keep_records(time.perf_counter() - since, first)
                 if stop() and self.step < self._schedule.steps:
                     self._stop()
         progress.close()
         self._learner.eval()
+        if self.rank == 0 and self.best is not None and self.folder is not None:
+            log.info("best held-out %s %.2f %%, kept as %s", self._runlog.score, self.best, BEST)
 
     def close(self) -> None:
         """Close the files of the record."""
@@ -178,56 +181,67 @@ class TrainingLoop(ABC, Generic[B]):
         raise KeyboardInterrupt
 
     def save(self, folder: Path) -> None:
-        """Write `checkpoint.pt` under a temporary name and move it."""
-        part = folder / "checkpoint.part"
+        """Write `checkpoint.pt`, whole or not at all."""
         state = {
             "net": self._learner.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "mean_loss": self.mean_loss,
+            "first_loss": self.first_loss,
+            "best": self.best,
         }
-        torch.save(state, part)
-        part.replace(folder / "checkpoint.pt")
+        write_checkpoint(folder / "checkpoint.pt", state)
 
     def resume(self, folder: Path) -> None:
         """Continue from `checkpoint.pt` if it is there and was made with the same settings."""
-        settings = json.dumps(self.described(), indent=1)
         record, checkpoint = folder / "settings.json", folder / "checkpoint.pt"
         if checkpoint.exists():
-            if not record.exists() or record.read_text() != settings:
-                other = first_difference(record, self.described())
-                raise PatchBatchError(
-                    f"{folder} holds a run with other settings{other}; choose another folder"
-                )
-            self._take(checkpoint)
-            log.info("going on from step %d of %s", self.step, folder)
+            state = read_checkpoint(checkpoint)
+            check_same_run(record, self.described(), state.get("step", -1))
+            self._take(state, checkpoint)
+            if self.step < self._schedule.steps:
+                log.info("going on from step %d of %s", self.step, folder)
+            else:
+                log.info("%s has come to its last step, %d; --steps gives it more", folder, self.step)
         if self.rank == 0:
-            record.write_text(settings)
+            with atomic_path(record) as temporary:
+                temporary.write_text(json.dumps(self.described(), indent=1))
             if self._record is not None:
                 self._record.begin(self.step)
 
-    def _take(self, checkpoint: Path) -> None:
-        """Read a checkpoint of a run with the same settings."""
+    def _take(self, state: dict[str, Any], checkpoint: Path) -> None:
+        """Take over the state of a run with the same settings."""
         try:
-            # Onto the CPU first: loading puts everything where its parameter is.
-            state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
             self._learner.load_state_dict(state["net"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.mean_loss = state["step"], state["mean_loss"]
-        except Exception as error:  # unpickling raises a dozen kinds
+        except (KeyError, RuntimeError, ValueError) as error:
             raise PatchBatchError(f"{checkpoint} is damaged; delete it to begin anew") from error
+        self.first_loss, self.best = state.get("first_loss"), state.get("best")
 
     def _keep_records(self, seconds: float, first: int) -> None:
         """Report, validate and save where it is due."""
         settings, last = self._schedule, self.step == self._schedule.steps
-        due = self.step % settings.validate_every == 0 or last
+        # The first score comes with the first line, so that a run that learns nothing is seen early.
+        due = self.step % settings.validate_every == 0 or last or self.step == settings.report_every
         if self.step % settings.report_every == 0 or due:
             rate = (self.step - first) / seconds
             score = self.validated() if due else None
             row = Row(self.step, self.mean_loss, score, rate * settings.batch)
-            log.info("%s  %.0f min to go", self._runlog.told(row), (settings.steps - self.step) / rate / 60)
+            self.first_loss = self.mean_loss if self.first_loss is None else self.first_loss
+            told = self._runlog.told(row, self.first_loss)
+            log.info("%s  %.0f min to go", told, (settings.steps - self.step) / rate / 60)
             if self._record is not None:
                 self._record.add(row)
+            self._keep_best(score)
         if self.folder is not None and (self.step % settings.save_every == 0 or last):
             self.save(self.folder)
             self._runlog.draw(self.folder / "log.csv", self.folder / "losses.png")
+
+    def _keep_best(self, score: float | None) -> None:
+        """Write the network if no held-out score was better."""
+        if score is None or (self.best is not None and not self._runlog.is_better(score, self.best)):
+            return
+        self.best = score
+        if self.folder is not None:
+            self.write_weights(self.folder / BEST)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import csv
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from patchbatch.training.logs import CSV, LOGS
-
-log = logging.getLogger(__name__)
+from patchbatch.training.logs import CSV, LOGS, is_there
 
 
 @dataclass(frozen=True)
@@ -35,16 +32,30 @@ class RunLog:
         The same in words, as the picture and the log have it, such as "rank-1 at 3 px".
     unit
         What a batch is made of, such as "pairs".
+    lower
+        Whether less of the score is better.
     """
 
     column: str
     score: str
     unit: str
+    lower: bool = False
 
-    def told(self, row: Row) -> str:
-        """Return a row as a line of the log."""
+    def told(self, row: Row, first_loss: float) -> str:
+        """Return a row as a line of the log, with how far the loss has come since the first line.
+
+        Examples
+        --------
+        >>> RunLog("", "rank-1 at 3 px", "pairs").told(Row(40, 5198.16, 7.5, 12), 5198.3)
+        'step 40  loss 5198.2 (-0.0027 %)  rank-1 at 3 px 7.50 %  12.00 pairs/s'
+        """
         score = "" if row.score is None else f"  {self.score} {row.score:.2f} %"
-        return f"step {row.step}  loss {row.loss:.4f}{score}  {row.rate:.2f} {self.unit}/s"
+        change = 100 * (row.loss / first_loss - 1) if first_loss else 0.0
+        return f"step {row.step}  loss {row.loss:.5g} ({change:+.2g} %){score}  {row.rate:.2f} {self.unit}/s"
+
+    def is_better(self, score: float, other: float) -> bool:
+        """Tell whether a score is better than another."""
+        return score < other if self.lower else score > other
 
     def figures(self, row: Row) -> dict[str, float | None]:
         """Return the figures of a row under the heads of the CSV; None is a score that was not taken."""
@@ -67,13 +78,10 @@ class RunLog:
 
     def draw(self, path: Path, picture: Path) -> None:
         """Draw losses and held-out scores over the steps; without matplotlib or rows there is no picture."""
-        if not path.exists():
+        if not path.exists() or not can_draw():
             return
-        try:
-            from matplotlib.figure import Figure  # noqa: PLC0415 (an extra, and slow to import)
-        except ImportError:
-            log.debug("no picture of the losses without matplotlib")
-            return
+        from matplotlib.figure import Figure  # noqa: PLC0415 (an extra, and slow to import)
+
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
         figure = Figure(figsize=(7, 4), layout="constrained")
@@ -86,6 +94,11 @@ class RunLog:
         scores.plot([int(r["step"]) for r in scored], percent, "o-", color="tab:orange")
         scores.set(ylabel=f"held-out {self.score}, % (orange)")
         figure.savefig(picture, dpi=110)
+
+
+def can_draw() -> bool:
+    """Tell whether matplotlib is installed."""
+    return is_there("matplotlib")
 
 
 class Record:

@@ -6,7 +6,7 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,9 @@ from flow.completion.train.store import fill
 from patchbatch.data.files import atomic_path
 from patchbatch.devices import resolve_device
 from patchbatch.errors import PatchBatchError
+from patchbatch.training.folder import locked
 from patchbatch.training.runlog import Record, Row, RunLog
+from patchbatch.training.stopping import asked_to_stop
 
 log = logging.getLogger(__name__)
 
@@ -191,7 +193,7 @@ def _repeatable(device: torch.device) -> Iterator[None]:
 
 def teach(
     teacher: Teacher, made: Sequence[Path], real: Sequence[Path], checkpoint: Path, record: str,
-    figures: Record | None = None,
+    figures: Record | None = None, stop: Callable[[], bool] = lambda: False,
 ) -> None:  # fmt: skip
     """Teach to the end, with a checkpoint every minute and at the end.
 
@@ -205,16 +207,20 @@ def teach(
         As of `Teacher.save`.
     figures
         Where loss and wrong choices go, every 100 steps; None: nowhere.
+    stop
+        Asked after every sample whether that was the last one.
 
     Raises
     ------
+    KeyboardInterrupt
+        If it was, when it is kept.
     PatchBatchError
         For a damaged sample, samples without anything to learn from, or a file that cannot be written.
     """
     start, first = time.monotonic(), teacher.step
     saved, idle = start, 0
     recent: list[tuple[float, float]] = []
-    while teacher.progress < 1:
+    while teacher.progress < 1 and not stop():
         before = teacher.step
         steps = teacher.visit(made, real)
         recent = [*recent, *steps][-3 * _REPORT :]
@@ -235,6 +241,9 @@ def teach(
             teacher.save(checkpoint, record)
             saved = time.monotonic()
     teacher.save(checkpoint, record)
+    if teacher.progress < 1:
+        log.info("stopped after step %d, which is kept", teacher.step)
+        raise KeyboardInterrupt
 
 
 def run(plan: Plan) -> Path:
@@ -262,7 +271,7 @@ def run(plan: Plan) -> Path:
         _RECORD, plan.output.with_suffix(".log.csv"), plan.log, plan.output.with_suffix(".events")
     )
     figures.begin(teacher.step)
-    with closing(figures):
-        teach(teacher, made, real, plan.checkpoint, plan.record, figures)
+    with closing(figures), locked(plan.output.with_suffix(".lock")), asked_to_stop() as stop:
+        teach(teacher, made, real, plan.checkpoint, plan.record, figures, stop)
     save_choice_network(teacher.averaged, plan.output)
     return plan.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -19,9 +20,12 @@ from flow.edges.network import EdgeNetwork, network_edges, save_edge_network
 from flow.edges.score import best_f_measure
 from flow.edges.train.settings import EdgeTraining, boundary_pairs
 from patchbatch.data.images import load_image
+from patchbatch.devices import resolve_training_precision
 from patchbatch.errors import PatchBatchError
+from patchbatch.training.folder import locked
 from patchbatch.training.logs import CSV
 from patchbatch.training.runlog import Record, Row, RunLog
+from patchbatch.training.stopping import asked_to_stop
 
 _LOG = logging.getLogger(__name__)
 # Of the annotators: drawn by fewer, a pixel teaches neither way (Liu et al., CVPR 2017, have the same rule).
@@ -78,7 +82,10 @@ def random_crop(sample: Sample, side: int, generator: np.random.Generator) -> tu
     return (stack[:3].clamp(min=0) ** power * gain).clamp(max=1), stack[3]
 
 
-def train(samples: list[Sample], training: EdgeTraining, record: Record | None = None) -> EdgeNetwork:
+def train(
+    samples: list[Sample], training: EdgeTraining, record: Record | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> EdgeNetwork:  # fmt: skip
     """Return a network taught on the samples; the same seed and number of steps give the same weights.
 
     Parameters
@@ -89,6 +96,8 @@ def train(samples: list[Sample], training: EdgeTraining, record: Record | None =
         How it is taught.
     record
         Where the loss goes, every 100 steps; None: nowhere.
+    stop
+        Asked after every step whether that was the last one.
     """
     torch.manual_seed(training.seed)
     generator = np.random.default_rng(training.seed)
@@ -111,6 +120,8 @@ def train(samples: list[Sample], training: EdgeTraining, record: Record | None =
             if record is not None:
                 rate = (step + 1) * training.batch / (time.monotonic() - began)
                 record.add(Row(step, running, None, rate))
+        if stop():
+            break
     network.eval()
     return network
 
@@ -132,7 +143,9 @@ def train_and_save(data: Path, training: EdgeTraining, output: Path, log: str = 
     Raises
     ------
     PatchBatchError
-        If an image is missing or damaged, or the file cannot be written.
+        If an image is missing or damaged, another program trains into this file, or it cannot be written.
+    KeyboardInterrupt
+        After Ctrl-C or SIGTERM, when what was learned so far is written.
     """
     pairs = [pair for split in ("train", "val") for pair in boundary_pairs(data, split)]
     _LOG.info(
@@ -141,8 +154,12 @@ def train_and_save(data: Path, training: EdgeTraining, output: Path, log: str = 
     )  # fmt: skip
     record = Record(_RECORD, output.with_suffix(".log.csv"), log, output.with_suffix(".events"))
     record.begin(-1)
-    with closing(record):
-        save_edge_network(train([read_sample(*pair) for pair in pairs], training, record), output)
+    samples = [read_sample(*pair) for pair in pairs]
+    with closing(record), locked(output.with_suffix(".lock")), asked_to_stop() as stop:
+        save_edge_network(train(samples, training, record, stop), output)
+        if stop():
+            _LOG.info("stopped; %s has what was learned so far", output)
+            raise KeyboardInterrupt
     return output
 
 
@@ -153,7 +170,8 @@ def _step(
     chosen = generator.integers(len(samples), size=training.batch)
     crops = [random_crop(samples[k], training.crop, generator) for k in chosen]
     images, agreement = (torch.stack(part) for part in zip(*crops, strict=True))
-    with torch.autocast("cpu", torch.bfloat16):
+    half = resolve_training_precision("auto", torch.device("cpu")) is torch.bfloat16
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
         logits = network(images.to(memory_format=torch.channels_last))
     loss = boundary_loss(logits.float(), agreement)
     optimizer.zero_grad()

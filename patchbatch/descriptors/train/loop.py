@@ -16,6 +16,7 @@ from patchbatch.descriptors.train.batch import Batch, BatchLoss, rank1
 from patchbatch.descriptors.train.samples.sources import PairSource, Sample
 from patchbatch.descriptors.train.scale import start_at_margin
 from patchbatch.descriptors.train.settings import ObjectiveSettings, TrainSettings
+from patchbatch.descriptors.weights import save_weights
 from patchbatch.devices import resolve_training_precision
 from patchbatch.training.logs import CSV
 from patchbatch.training.loop import TrainingLoop
@@ -108,6 +109,10 @@ class Trainer(TrainingLoop[Batch]):
         """Return the loss of the pairs of this process."""
         loss: Tensor = self.model(batch, self._sample_numbers(self.step))
         return loss
+
+    def write_weights(self, path: Path) -> None:
+        """Write the network in half precision."""
+        save_weights(self.net, path, {"loss": self.objective.loss, "steps": str(self.step)})
 
     def described(self) -> dict[str, Any]:
         """Return all settings of the run, as they are when nothing is left to be chosen."""

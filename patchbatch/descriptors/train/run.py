@@ -13,7 +13,6 @@ from patchbatch.descriptors.train.loop import Trainer
 from patchbatch.descriptors.train.plan import Plan
 from patchbatch.descriptors.train.samples.sources import PairSource
 from patchbatch.descriptors.train.warm_start import start_from
-from patchbatch.descriptors.weights import save_weights
 from patchbatch.devices import resolve_device
 from patchbatch.models import load_model
 
@@ -48,7 +47,7 @@ def train(plan: Plan) -> Path:
     trainer.run(plan.workers)
     weights = plan.output / f"{plan.preset}.safetensors"
     if int(os.environ.get("RANK", "0")) == 0:
-        save_weights(net, weights, {"loss": plan.objective.loss, "steps": str(plan.settings.steps)})
+        trainer.write_weights(weights)
     return weights
 
 

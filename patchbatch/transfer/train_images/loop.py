@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from patchbatch.training.runlog import RunLog
 from patchbatch.training.schedule import make_optimizer
 from patchbatch.transfer.images.labelled import LabelledImages
 from patchbatch.transfer.images.splits import Split, pairs_of_people
-from patchbatch.transfer.multiverse.image_net import ImageNet
+from patchbatch.transfer.multiverse.image_net import ImageNet, save_image_net
 from patchbatch.transfer.multiverse.networks import MultiverseNet
 from patchbatch.transfer.multiverse.table import TrunkConfig
 from patchbatch.transfer.train_images.objective import ImageLoss
@@ -37,7 +38,7 @@ from patchbatch.transfer.verification.scorers import Cosine, score_pairs
 
 log = logging.getLogger(__name__)
 
-RECORD = RunLog("held_out_error_percent", "held-out error", "images")
+RECORD = RunLog("held_out_error_percent", "held-out error", "images", lower=True)
 PAIRS = 600
 """Held-out pairs of people of each kind, on which the equal error rate is taken as the training goes on."""
 
@@ -59,6 +60,8 @@ class ImageTrainer(TrainingLoop[Batch]):
         Where the run lives; an unfinished run found there is resumed. None: nothing is written.
     log_to
         As `log` of `TrainingLoop`.
+    notes
+        Entries of the header of weights files beyond the settings, such as where the images are from.
 
     Raises
     ------
@@ -77,10 +80,11 @@ class ImageTrainer(TrainingLoop[Batch]):
         augmentation: Augmentation,
         folder: Path | None = None,
         log_to: str = CSV,
+        notes: Mapping[str, str] | None = None,
     ):
         check_together(schedule, sampling)
         self.net, self.config, self.split = net, config, split
-        self.schedule, self.objective = schedule, objective
+        self.schedule, self.objective, self.notes = schedule, objective, dict(notes or {})
         self.device = next(net.parameters()).device
         dtype = resolve_training_precision(schedule.precision, self.device)
         groups = [
@@ -108,6 +112,13 @@ class ImageTrainer(TrainingLoop[Batch]):
             "%d steps of %d images, %s, peak step size %g, on %s", schedule.steps, schedule.batch,
             schedule.optimizer, schedule.learning_rate, self.device,
         )  # fmt: skip
+
+    def write_weights(self, path: Path) -> None:
+        """Write the network, its classifiers too, in half precision."""
+        counted = {"images": str(len(self.split.train)), "classes": str(len(self.split.train.names))}
+        settings = {"schedule": self.schedule.to_table(), "objective": self.objective.to_table()}
+        told = {name: json.dumps(table) for name, table in settings.items()}
+        save_image_net(self.net, self.config, path, self.notes | counted | told | {"steps": str(self.step)})
 
     def described(self) -> dict[str, Any]:
         """Return all settings of the run, and what its data is counted by."""

@@ -12,7 +12,7 @@ from patchbatch.devices import resolve_device
 from patchbatch.training.processes import place_among_processes
 from patchbatch.transfer.images.labelled import ReadSettings, read_labelled
 from patchbatch.transfer.images.splits import Split, split_by_class, split_by_person
-from patchbatch.transfer.multiverse.image_net import make_image_net, save_image_net
+from patchbatch.transfer.multiverse.image_net import make_image_net
 from patchbatch.transfer.train_images.loop import ImageTrainer
 from patchbatch.transfer.train_images.objective import head_settings
 from patchbatch.transfer.train_images.plan import Plan
@@ -43,18 +43,16 @@ def train(plan: Plan, split: Split | None = None) -> Path:
         plan.config, len(split.train.names), objective.copies, head_settings(objective), schedule.seed
     ).to(device)
     net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    notes = {
+        "data": plan.kind.name, "network": plan.network, "learned": json.dumps(plan.learned.to_table()),
+    }  # fmt: skip
     trainer = ImageTrainer(
         net, plan.config, split, schedule, objective, plan.sampling, plan.augmentation, plan.output,
-        plan.log,
+        plan.log, notes,
     )  # fmt: skip
     trainer.run(plan.workers)
     if place_among_processes()[0] == 0:
-        notes = {
-            "data": plan.kind.name, "network": plan.network, "images": str(len(split.train)),
-            "classes": str(len(split.train.names)), "learned": json.dumps(plan.learned.to_table()),
-            "schedule": json.dumps(schedule.to_table()), "objective": json.dumps(objective.to_table()),
-        }  # fmt: skip
-        save_image_net(net, plan.config, plan.weights, notes)
+        trainer.write_weights(plan.weights)
     return plan.weights
 
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import cv2
@@ -28,6 +29,7 @@ from flow.edges.train import teach as train_edges
 from flow.edges.train.command import main
 from flow.edges.train.settings import EdgeTraining, boundary_pairs
 from patchbatch.errors import PatchBatchError
+from patchbatch.program import INTERRUPTED
 
 
 def column(x, shape=(60, 80)):
@@ -141,6 +143,33 @@ def test_training_command_learns_scores_and_writes(small_bsds, tmp_path, capsys)
     scores = json.loads((tmp_path / "s.json").read_text())["scores"]
     assert 0 <= scores["network ODS"] <= 1 and scores["gradient ODS"] > 0.6
     assert "gradient ODS" in capsys.readouterr().out
+
+
+def test_a_training_that_is_stopped_writes_what_it_has(small_bsds, tmp_path, monkeypatch):
+    steps = []
+    monkeypatch.setattr(train_edges, "asked_to_stop", lambda: nullcontext(lambda: len(steps) == 2))
+    step = train_edges._step
+    monkeypatch.setattr(train_edges, "_step", lambda *given: steps.append(0) or step(*given))
+    words = ["--data", str(small_bsds), "--steps", "9", "--batch", "1", "--crop", "32"]
+    assert main([*words, "--output", str(tmp_path / "a.safetensors")]) == INTERRUPTED
+    assert len(steps) == 2
+    load_edge_network(str(tmp_path / "a.safetensors"))
+
+
+def test_products_are_in_bfloat16_only_where_it_is_multiplied(small_bsds, monkeypatch):
+    sample = [train_edges.read_sample(*pair) for pair in boundary_pairs(small_bsds, "train")]
+    for has in (False, True):
+        monkeypatch.setattr("patchbatch.devices.multiplies_bfloat16", lambda _, has=has: has)
+        kinds = set()
+
+        def noted(self, image, plain=EdgeNetwork.forward, kinds=kinds):
+            kinds.add(torch.is_autocast_enabled("cpu"))
+            return plain(self, image)
+
+        monkeypatch.setattr(EdgeNetwork, "forward", noted)
+        train_edges.train(sample, EdgeTraining(steps=1, batch=1, crop=32))
+        monkeypatch.undo()
+        assert kinds == {has}
 
 
 def test_training_without_data_is_one_line(tmp_path, capsys):

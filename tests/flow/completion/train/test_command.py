@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,7 @@ from flow.completion.train.command import build_parser, main
 from flow.completion.train.making import TruePair, flipped, resized, varied
 from flow.completion.train.plan import make_plan
 from flow.completion.train.samples import write_sample
+from patchbatch.program import INTERRUPTED
 
 CHILD = """
 import json, sys
@@ -101,6 +103,23 @@ def test_samples_that_are_there_are_taught_and_a_finished_run_changes_nothing(
     assert "other settings" in capsys.readouterr().err
     assert main([*words, "--seed", "1"]) == 1
     assert "another seed" in capsys.readouterr().err
+
+
+def test_a_training_that_is_stopped_keeps_its_step_and_goes_on(words, tmp_path, monkeypatch, capsys):
+    fill(words)
+    words = [*words, "--steps", "12"]
+    assert main(words) == 0
+    output = tmp_path / "out" / "w.safetensors"
+    straight = output.read_bytes()
+    for file in output.parent.iterdir():
+        file.unlink()
+    with monkeypatch.context() as patch:
+        asked = iter([False, True])
+        patch.setattr(teach, "asked_to_stop", lambda: nullcontext(lambda: next(asked)))
+        assert main(words) == INTERRUPTED
+    assert not output.exists()
+    assert main(words) == 0
+    assert output.read_bytes() == straight
 
 
 def test_damaged_samples_and_foreign_weights_are_one_line(words, tmp_path, capsys):

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from benchmarks.descriptors.rows import Contender, evaluate
 from benchmarks.descriptors.settings import DescriptorBenchmark
 from benchmarks.descriptors.summary import summary_rows
-from benchmarks.environment import checkout_commit, describe_environment
+from benchmarks.environment import describe_environment
 from benchmarks.flow import runner
 from benchmarks.flow.settings import FlowBenchmark
 from benchmarks.losses.settings import NETWORK, LossesBenchmark, Run

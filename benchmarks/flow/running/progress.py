@@ -15,6 +15,7 @@ from benchmarks.flow.running.scoring import Outcome
 from benchmarks.flow.table import Label
 from benchmarks.metrics import Tally, rule_of
 from patchbatch.data.datasets.table import DATASETS
+from patchbatch.progress import in_time
 
 
 @dataclass
@@ -187,21 +188,6 @@ def leading_figure(dataset: str, names: Iterable[str]) -> str | None:
     """
     there, kind = set(names), DATASETS[dataset]
     return next((one for one in (kind.lead, *kind.figures) if {rule_of(one)[0], one} & there), None)
-
-
-def in_time(seconds: float) -> str:
-    """Return a length of time in words.
-
-    Examples
-    --------
-    >>> in_time(7.4), in_time(150), in_time(7300)
-    ('7 s', '2.5 min', '2 h 1 min')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
 
 
 def _say(line: str) -> None:

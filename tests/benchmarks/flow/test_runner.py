@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import main, parse
-from benchmarks.environment import checkout_commit, cpu_model, describe_environment
+from benchmarks.environment import cpu_model, describe_environment
 from benchmarks.flow import command
 from benchmarks.flow.methods import Method, StageResult, stages_of
 from benchmarks.flow.report import format_table

@@ -5,10 +5,11 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks.flow.running.progress import Progress, RunningError, closing_lines, in_time
+from benchmarks.flow.running.progress import Progress, RunningError, closing_lines
 from benchmarks.flow.running.scoring import Outcome, StageScore
 from benchmarks.flow.table import Label
 from benchmarks.metrics import Tally, summarise
+from patchbatch.progress import in_time
 
 ZERO, NET = Label("zero", None), Label("patchbatch", "compact")
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from flow.arguments import build_parser, check_usage
 from flow.presets import PRESETS
+from flow.sequences.arguments import is_sequence
+from flow.sequences.command import run_sequence, when_stopped
 from flow.settings import FlowSettings, flow_settings, read_settings, settings_text, with_methods
 from patchbatch import program
 from patchbatch.data.files import peek
@@ -40,10 +42,11 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     check_usage(parser, arguments)
     arguments.model = arguments.model or PRESETS[arguments.preset].model
-    return program.run("patchbatch-flow", lambda: _begin(arguments), arguments)
+    said = when_stopped(arguments) if is_sequence(arguments) else ""
+    return program.run("patchbatch-flow", lambda: _begin(arguments), arguments, said)
 
 
-def _begin(arguments: argparse.Namespace) -> None:
+def _begin(arguments: argparse.Namespace) -> int | None:
     if sys.stderr.isatty() and not arguments.quiet:
         _tell_of_compiling()
     settings = resolved_settings(arguments)
@@ -55,8 +58,13 @@ def _begin(arguments: argparse.Namespace) -> None:
         warm_up(arguments.device)
         if not arguments.quiet:
             print("all loops are compiled")
+    elif is_sequence(arguments):
+        if arguments.verbose:
+            _log_to_stderr()
+        return run_sequence(arguments, settings)
     else:
         _run(arguments, settings)
+    return None
 
 
 def resolved_settings(arguments: argparse.Namespace) -> FlowSettings:

@@ -42,6 +42,7 @@ from patchbatch.data.images import to_grey
 from patchbatch.descriptors.checked import as_descriptor, described_pyramid
 from patchbatch.descriptors.network.trunk import PatchTrunk
 from patchbatch.descriptors.protocol import Descriptor
+from patchbatch.descriptors.remembered import is_remembered
 from patchbatch.errors import PatchBatchError
 from patchbatch.models import MODELS, load_descriptor
 
@@ -328,11 +329,11 @@ def find_matches(
         descriptor.name, descriptor.dimension, descriptor.reach, levels, descriptor.device,
     )  # fmt: skip
     with meter.stage("describe") as cost:
-        pyramid1, pyramid2 = (
-            described_pyramid(descriptor, to_grey(image), levels, precision) for image in (first, second)
-        )
+        greys = [to_grey(image) for image in (first, second)]
+        anew = sum(not is_remembered(grey) for grey in greys)
+        pyramid1, pyramid2 = (described_pyramid(descriptor, grey, levels, precision) for grey in greys)
         one = descriptor.flop((first.shape[0], first.shape[1]), levels)
-        cost.gflop = None if one is None else 2 * one / 1e9
+        cost.gflop = None if one is None else anew * one / 1e9
     log.info("matching by %s; confidence %s", settings.method, "fitted" if fitted else "not calibrated")
     with meter.stage("match") as cost:
         judged = match_and_judge(pyramid1, pyramid2, replace(settings, confidence=fitted))

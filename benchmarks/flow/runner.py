@@ -21,9 +21,9 @@ from benchmarks.flow.settings import FlowBenchmark, Running
 from benchmarks.flow.table import METHODS, OWN, Label
 from benchmarks.flow.upload.fields import Fields
 from benchmarks.pages.recorder import Recorder, recorder_for
-from benchmarks.report import plain
 from patchbatch.data.datasets.pairs import FlowPair
 from patchbatch.errors import PatchBatchError
+from patchbatch.runs.journal import plain
 from patchbatch.runs.processes import Group
 
 

@@ -32,6 +32,7 @@ from patchbatch.descriptors.train.settings import ObjectiveSettings, SourceSetti
 from patchbatch.descriptors.weights import save_weights
 from patchbatch.devices import resolve_device
 from patchbatch.models import load_model
+from patchbatch.runs.fingerprint import checkout_commit
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from benchmarks.flow.settings import FlowBenchmark
 from benchmarks.flow.table import METHODS, is_function
-from benchmarks.report import plain
 from patchbatch.runs.fingerprint import model_hash, module_hash, versions
+from patchbatch.runs.journal import plain
 
 
 def fingerprint(benchmark: FlowBenchmark) -> dict[str, Any]:

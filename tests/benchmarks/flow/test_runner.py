@@ -24,6 +24,7 @@ from patchbatch.data.datasets.pairs import FlowPair, find_pairs
 from patchbatch.data.datasets.table import DATASETS
 from patchbatch.data.formats import write_flow
 from patchbatch.errors import PatchBatchError
+from patchbatch.runs.fingerprint import checkout_commit
 
 SIZE = (24, 32)
 

@@ -79,9 +79,17 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
         metavar="PX",
         help="motion (px) that --color shows at full strength (default: the largest there is)",
     )
+    _file(group, "--arrows", "picture of IMG1 with the motion as arrows")
+    _file(group, "--error-map", "picture of the error against --gt in KITTI's colours (default, without -o: "
+          "IMG1's name with _flow_error.png)")  # fmt: skip
+    group.add_argument(
+        "--no-legend",
+        action="store_true",
+        help="leave out what stands beneath the pictures: they have the images' size then",
+    )
     _file(group, "--matches", "the matches as text, x1 y1 x2 y2 score a line, as EpicFlow reads them")
-    _file(group, "--confidence", "confidence in [0, 1]: .pfm, .npy, or a grey picture")
-    _file(group, "--occlusion", "probability that a pixel is not seen in IMG2: .pfm, .npy, or a grey picture")
+    _file(group, "--confidence", "confidence in [0, 1]: numbers in .pfm or .npy, or a picture in colour")
+    _file(group, "--occlusion", "probability that a pixel is not seen in IMG2: .pfm, .npy, or a picture")
     _file(group, "--save-stages", "folder for what each stage made, as pictures and as numbers", "DIR")
 
 
@@ -147,7 +155,7 @@ def _add_own_parts(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_talk(group: argparse._ArgumentGroup) -> None:
-    _file(group, "--gt", "true flow (.flo, KITTI .png, .pfm, .npz): print the score")
+    _file(group, "--gt", "true flow (.flo, KITTI .png, .pfm, .npz): print the score, paint the errors")
     group.add_argument(
         "--explain", action="store_true", help="print time, arithmetic and memory of each stage"
     )
@@ -191,6 +199,7 @@ def check_usage(parser: argparse.ArgumentParser, arguments: argparse.Namespace) 
     outputs = (
         arguments.output,
         arguments.color,
+        arguments.arrows,
         arguments.matches,
         arguments.confidence,
         arguments.occlusion,
@@ -204,6 +213,8 @@ def check_usage(parser: argparse.ArgumentParser, arguments: argparse.Namespace) 
         parser.error("--max-radius must be above 0")
     if arguments.demo is not None and arguments.gt is not None:
         parser.error("--demo knows its true flow; leave --gt out")
+    if arguments.error_map is not None and arguments.gt is None and arguments.demo is None:
+        parser.error("--error-map compares with a true flow; name it by --gt")
     if arguments.seed is not None and arguments.seed < 0:
         parser.error("--seed must be 0 or more")
     for given, others in _IDLE.items():

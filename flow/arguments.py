@@ -92,12 +92,20 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
         metavar="PX",
         help="motion (px) that --color shows at full strength (default: the largest, in all frames)",
     )
+    _file(group, "--arrows", "picture of IMG1 with the motion as arrows")
+    _file(group, "--error-map", "picture of the error against --gt in KITTI's colours (default, without -o: "
+          "IMG1's name with _flow_error.png)")  # fmt: skip
+    group.add_argument(
+        "--no-legend",
+        action="store_true",
+        help="leave out what stands beneath the pictures: they have the images' size then",
+    )
     _file(group, "--matches", "the matches as text, x1 y1 x2 y2 score a line, as EpicFlow reads them")
     of_all = "; of a sequence a suffix or nothing"
-    _map(group, "--confidence", f"confidence in [0, 1]: .pfm, .npy, or a grey picture{of_all}")
+    _map(group, "--confidence", f"confidence in [0, 1]: .pfm, .npy, or a picture in colour{of_all}")
     _map(
         group, "--occlusion",
-        f"probability that a pixel is not seen in IMG2: .pfm, .npy, or a grey picture{of_all}",
+        f"probability that a pixel is not seen in IMG2: .pfm, .npy, or a picture{of_all}",
     )  # fmt: skip
     _file(group, "--save-stages", "folder for what each stage made, as pictures and as numbers", "DIR")
 
@@ -164,7 +172,7 @@ def _add_own_parts(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_talk(group: argparse._ArgumentGroup) -> None:
-    _file(group, "--gt", "true flow (.flo, KITTI .png, .pfm, .npz): print the score")
+    _file(group, "--gt", "true flow (.flo, KITTI .png, .pfm, .npz): print the score, paint the errors")
     group.add_argument(
         "--explain", action="store_true", help="print time, arithmetic and memory of each stage"
     )
@@ -228,6 +236,7 @@ def _check_pair(parser: argparse.ArgumentParser, arguments: argparse.Namespace) 
     outputs = (
         arguments.output,
         arguments.color,
+        arguments.arrows,
         arguments.matches,
         arguments.confidence,
         arguments.occlusion,
@@ -239,6 +248,8 @@ def _check_pair(parser: argparse.ArgumentParser, arguments: argparse.Namespace) 
         parser.error(f"two images are needed, {len(arguments.images)} given")
     if arguments.demo is not None and arguments.gt is not None:
         parser.error("--demo knows its true flow; leave --gt out")
+    if arguments.error_map is not None and arguments.gt is None and arguments.demo is None:
+        parser.error("--error-map compares with a true flow; name it by --gt")
 
 
 # Options that would do nothing beside another one.

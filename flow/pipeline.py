@@ -91,8 +91,8 @@ class FlowResult:
         The same stages with arithmetic and peak memory.
     stages
         With `keep_stages`: (flow, valid) after "matches", "interpolated", "chosen" and "refined".
-    descriptors
-        With `keep_stages`: the descriptors of image 1, `(H, W, D)`.
+    descriptors, descriptors2
+        With `keep_stages`: the descriptors of image 1, `(H, W, D)`, and of image 2 as it was matched.
     occluded
         `(H, W)` float32 in [0, 1], how likely the pixel is not seen in image 2, hidden or out of the frame;
         0.5 where nothing is known because the result is not `reliable`; None for sparse results, and where
@@ -111,6 +111,7 @@ class FlowResult:
     occluded: NDArray[np.float32] | None = None
     matched: float = 1.0
     homography: NDArray[np.float64] | None = None
+    descriptors2: Tensor | None = None
 
     @property
     def reliable(self) -> bool:
@@ -242,7 +243,7 @@ def estimate_flow(
         dense = completed or interpolated
         result, confidence = (dense.flow, everywhere), dense.confidence
         occluded = dense.occluded if matches is None else None
-    descriptors = found.descriptors1 if keep_stages else None
+    described = (found.descriptors1, found.descriptors2) if keep_stages else (None, None)
     found.descriptors1 = found.descriptors2 = None  # half a gigabyte of a KITTI image, free from here on
     if interpolate and refine:
         with meter.stage("refine"):
@@ -256,8 +257,8 @@ def estimate_flow(
         occluded = with_what_leaves(occluded, result[0], confidence)
     made = FlowResult(
         *result, confidence, found.matches, found.calibrated, meter.seconds(), meter.costs,
-        stages if keep_stages else {}, descriptors, occluded, found.matches.matched,
-        None if alignment is None else alignment.homography,
+        stages if keep_stages else {}, described[0], occluded, found.matches.matched,
+        None if alignment is None else alignment.homography, described[1],
     )  # fmt: skip
     return made if made.reliable else _nothing_known(made)
 

@@ -17,7 +17,7 @@ MAP = Path(".png")
 # Options that look at one pair, or replace a part of it.
 _OF_ONE_PAIR = (
     "--matches", "--save-stages", "--gt", "--explain", "--matches-in", "--initial-flow", "--edges",
-    "--edge-network", "--warm-up", "--demo",
+    "--edge-network", "--warm-up", "--demo", "--arrows", "--error-map", "--no-legend",
 )  # fmt: skip
 _OF_A_SEQUENCE = ("--step", "--both-ways", "--interpolate-frames", "--write-as", "--fps")
 

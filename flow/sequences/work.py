@@ -16,6 +16,7 @@ from flow.sequences.between import Motion, frame_between
 from flow.sequences.settings import SequenceSettings
 from flow.sequences.sources import Frame, FramePair
 from flow.settings import FlowSettings
+from flow.visualize import confidence_to_image
 from patchbatch.data.formats import write_flow
 from patchbatch.data.images import as_float, to_grey, write_image
 from patchbatch.descriptors.protocol import Descriptor
@@ -123,9 +124,9 @@ def write_results(
         if kind == "flow":
             write_flow(path, result.flow, result.valid, result.confidence)
         elif kind == "confidence":
-            write_map(path, result.confidence)
+            _write_map(path, result.confidence)
         elif result.occluded is not None:
-            write_map(path, result.occluded)
+            _write_map(path, result.occluded)
     between = [path for (way, _), path in paths.items() if way == "between"]
     if between:
         first, second = load_pair(pair.first.pixels, pair.second.pixels)
@@ -133,6 +134,14 @@ def write_results(
         for number, path in enumerate(between, 1):
             made = frame_between(first, second, there, back, number / (len(between) + 1))
             write_image(path, made)
+
+
+def _write_map(path: Path, values: NDArray[np.float32]) -> None:
+    """Write a map `(H, W)` in [0, 1] as numbers, or as a grey picture of its size: 0 black, 1 white."""
+    if path.suffix == ".png":
+        write_image(path, confidence_to_image(values))
+    else:
+        write_map(path, values)
 
 
 def _motion(result: FlowResult) -> Motion:

@@ -1,4 +1,4 @@
-"""`patchbatch-flow`: two images in, a flow field out; a sequence (`flow.sequences`), a flow shown (`flow.show`).
+"""`patchbatch-flow`: two images in, a flow field out; or a sequence of them, or a flow file shown.
 
 What can be said without the network is said before torch is imported, which takes seconds: usage, settings,
 files that are missing or do not fit, outputs that cannot be written.

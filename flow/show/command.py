@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 SHOW = "show"
 DESCRIPTION = """\
-Turn flow files into pictures: in the Middlebury colours with their legend; as arrows; or as the error against a
-true flow in the colours of KITTI. The picture of x.flo is x_color.png, x_arrows.png or x_error.png, beside it."""
+Turn flow files into pictures: in the Middlebury colours with their legend; as arrows; or as the error
+against a true flow in the colours of KITTI. The picture of x.flo stands beside it and is called x_color.png,
+x_arrows.png or x_error.png."""
 EXAMPLES = """\
 examples:
   patchbatch-flow show a.flo                       a_color.png, with the wheel of colours and its scale

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from patchbatch.progress import listening
+from patchbatch.progress import in_time, listening
 
 FIRST_S, NEXT_S = 10.0, 60.0
 """A computation says how far it is when it has taken so long, and again after so long."""
@@ -103,18 +103,3 @@ def counted(count: int, unit: str) -> str:
     ('1 pair', '12 runs')
     """
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
-
-
-def in_time(seconds: float) -> str:
-    """Return a length of time in words.
-
-    Examples
-    --------
-    >>> in_time(7.4), in_time(150), in_time(7300)
-    ('7 s', '2.5 min', '2 h 1 min')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
-import subprocess
 import sys
 from datetime import UTC, datetime
 from functools import cache
@@ -15,6 +13,8 @@ from typing import Any
 
 import cv2
 import numpy as np
+
+from patchbatch.runs.fingerprint import checkout_commit
 
 
 def describe_environment(device: str) -> dict[str, Any]:
@@ -55,23 +55,6 @@ def cpu_model() -> str:
     except OSError:  # not Linux
         pass
     return platform.processor() or platform.machine()
-
-
-def checkout_commit(file: Path) -> str | None:
-    """Return the git commit of the checkout that tracks a file, None if there is none."""
-    git = shutil.which("git")
-    if git is None:
-        return None
-
-    def ask(*arguments: str) -> str | None:
-        command = [git, "-C", str(file.parent), *arguments]
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (no shell)
-        return answer.stdout.strip() if answer.returncode == 0 else None
-
-    # An installed copy may lie inside somebody else's checkout, which does not track it.
-    if ask("ls-files", "--error-unmatch", "--", file.name) is None:
-        return None
-    return ask("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
 
 
 def _torch_version() -> str:

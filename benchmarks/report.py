@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -66,15 +65,6 @@ def number(value: float | None, decimals: int) -> str:
 def significant(value: float | None, digits: int = 3) -> str:
     """Return a figure with so many digits that count; nothing for None."""
     return "" if value is None else f"{value:.{digits}g}"
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON knows it: infinite numbers, which it does not know, become "inf" and "-inf"."""
-    if isinstance(value, dict):
-        return {key: plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
-    return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
 def write_json(path: FilePath, report: dict[str, Any]) -> None:

@@ -12,11 +12,13 @@ from flow.interpolation.table import DEFAULT_ESTIMATOR, ESTIMATORS
 from flow.matching.table import DEFAULT_MATCHER, MATCHERS
 from flow.presets import PRESETS
 from flow.refinement.table import REFINEMENTS
+from flow.sequences.arguments import MAP, add_sequence_options, check_pair, check_sequence, is_sequence
 from patchbatch import __version__, program
 from patchbatch.models import DEFAULT_MODEL, MODELS
 from patchbatch.tables import Table, unknown
 
-DESCRIPTION = "Estimate the motion from IMG1 to IMG2 with learned patch descriptors."
+DESCRIPTION = """\
+Estimate motion with learned patch descriptors: from IMG1 to IMG2, or from frame to frame of a sequence."""
 EXAMPLES = """\
 examples:
   patchbatch-flow a.png b.png                      writes a_flow.flo and a_flow.png (colours)
@@ -24,6 +26,9 @@ examples:
   patchbatch-flow a.png b.png --preset kitti --gt truth.png --explain
   patchbatch-flow a.png b.png --model mine.sift:make --matcher patchmatch
   patchbatch-flow --preset kitti --print-settings > mine.toml
+  patchbatch-flow video.mp4 -o DIR                 flow from frame to frame, and a video of it; or frames/ or
+                                                   'frames/*.png'; the same command goes on after a stop
+  patchbatch-flow show flow.flo -o flow.png        a picture of a flow file; show --help
   patchbatch-flow --demo                           makes two frames, estimates their flow, writes to ./demo
 
 exit status: 0 done, 1 bad input (one line on stderr), 2 wrong usage, 130 stopped by Ctrl-C, 141 output closed
@@ -39,7 +44,10 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="\n\n".join([*(table.help() for table in TABLES), EXAMPLES]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("images", nargs="*", metavar="IMG", help="two images of one size, grey or colour")
+    parser.add_argument(
+        "images", nargs="*", metavar="IMG",
+        help="two images of one size, grey or colour; or a sequence: a video, a folder, 'NAMES*', frames",
+    )  # fmt: skip
     parser.add_argument(
         "--demo",
         nargs="?",
@@ -55,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"patchbatch-flow {__version__}")
     _add_outputs(parser.add_argument_group("what is written"))
+    add_sequence_options(parser.add_argument_group("of a sequence, docs/sequences.md"))
     _add_settings(parser.add_argument_group("how it is computed"))
     _add_own_parts(parser.add_argument_group("your own parts in place of a stage"))
     _add_talk(parser.add_argument_group("what is said"))
@@ -70,18 +79,34 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
         default=[],
         metavar="FILE",
         help="flow file, repeatable: .flo, .png (KITTI, 16 bits), .pfm, or .npz (flow, valid, confidence); "
-        "default: IMG1's name with _flow.flo, and _flow.png in colours, in this folder",
+        "default: IMG1's name with _flow.flo, and _flow.png in colours, in this folder. "
+        "Of a sequence: the folder for everything",
     )
-    _file(group, "--color", "picture of the flow in the Middlebury colours")
+    _file(
+        group, "--color",
+        "picture of the flow in the Middlebury colours; of a sequence the video (default: DIR/flow.mp4)",
+    )  # fmt: skip
     group.add_argument(
         "--max-radius",
         type=float,
         metavar="PX",
-        help="motion (px) that --color shows at full strength (default: the largest there is)",
+        help="motion (px) that --color shows at full strength (default: the largest, in all frames)",
+    )
+    _file(group, "--arrows", "picture of IMG1 with the motion as arrows")
+    _file(group, "--error-map", "picture of the error against --gt in KITTI's colours (default, without -o: "
+          "IMG1's name with _flow_error.png)")  # fmt: skip
+    group.add_argument(
+        "--no-legend",
+        action="store_true",
+        help="leave out what stands beneath the pictures: they have the images' size then",
     )
     _file(group, "--matches", "the matches as text, x1 y1 x2 y2 score a line, as EpicFlow reads them")
-    _file(group, "--confidence", "confidence in [0, 1]: .pfm, .npy, or a grey picture")
-    _file(group, "--occlusion", "probability that a pixel is not seen in IMG2: .pfm, .npy, or a grey picture")
+    of_all = "; of a sequence a suffix or nothing"
+    _map(group, "--confidence", f"confidence in [0, 1]: .pfm, .npy, or a picture in colour{of_all}")
+    _map(
+        group, "--occlusion",
+        f"probability that a pixel is not seen in IMG2: .pfm, .npy, or a picture{of_all}",
+    )  # fmt: skip
     _file(group, "--save-stages", "folder for what each stage made, as pictures and as numbers", "DIR")
 
 
@@ -147,7 +172,7 @@ def _add_own_parts(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_talk(group: argparse._ArgumentGroup) -> None:
-    _file(group, "--gt", "true flow (.flo, KITTI .png, .pfm, .npz): print the score")
+    _file(group, "--gt", "true flow (.flo, KITTI .png, .pfm, .npz): print the score, paint the errors")
     group.add_argument(
         "--explain", action="store_true", help="print time, arithmetic and memory of each stage"
     )
@@ -163,6 +188,10 @@ def _add_talk(group: argparse._ArgumentGroup) -> None:
 
 def _file(group: argparse._ActionsContainer, option: str, what: str, metavar: str = "FILE") -> None:
     group.add_argument(option, type=Path, metavar=metavar, help=what)
+
+
+def _map(group: argparse._ActionsContainer, option: str, what: str) -> None:
+    group.add_argument(option, type=Path, nargs="?", const=MAP, metavar="FILE", help=what)
 
 
 def _named(
@@ -186,11 +215,28 @@ def _known(table: Table[Any], name: str) -> str:
 
 def check_usage(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
     """Exit with status 2 for words that do not go together."""
+    if is_sequence(arguments):
+        check_sequence(parser, arguments)
+    else:
+        _check_pair(parser, arguments)
+    if arguments.max_radius is not None and not arguments.max_radius > 0:
+        parser.error("--max-radius must be above 0")
+    if arguments.seed is not None and arguments.seed < 0:
+        parser.error("--seed must be 0 or more")
+    for given, others in _IDLE.items():
+        for other in others:
+            if _is_set(arguments, given) and _is_set(arguments, other):
+                parser.error(f"{given} leaves nothing to do for {other}; leave one of them out")
+
+
+def _check_pair(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    check_pair(parser, arguments)
     if arguments.demo is not None and arguments.images:
         parser.error("--demo takes no images: it makes its own")
     outputs = (
         arguments.output,
         arguments.color,
+        arguments.arrows,
         arguments.matches,
         arguments.confidence,
         arguments.occlusion,
@@ -200,16 +246,10 @@ def check_usage(parser: argparse.ArgumentParser, arguments: argparse.Namespace) 
     needless = arguments.print_settings or arguments.warm_up or arguments.demo is not None
     if len(arguments.images) != 2 and not needless:
         parser.error(f"two images are needed, {len(arguments.images)} given")
-    if arguments.max_radius is not None and not arguments.max_radius > 0:
-        parser.error("--max-radius must be above 0")
     if arguments.demo is not None and arguments.gt is not None:
         parser.error("--demo knows its true flow; leave --gt out")
-    if arguments.seed is not None and arguments.seed < 0:
-        parser.error("--seed must be 0 or more")
-    for given, others in _IDLE.items():
-        for other in others:
-            if _is_set(arguments, given) and _is_set(arguments, other):
-                parser.error(f"{given} leaves nothing to do for {other}; leave one of them out")
+    if arguments.error_map is not None and arguments.gt is None and arguments.demo is None:
+        parser.error("--error-map compares with a true flow; name it by --gt")
 
 
 # Options that would do nothing beside another one.

@@ -1,4 +1,4 @@
-"""`patchbatch-flow`: two images in, a flow field out.
+"""`patchbatch-flow`: two images in, a flow field out; or a sequence of them, or a flow file shown.
 
 What can be said without the network is said before torch is imported, which takes seconds: usage, settings,
 files that are missing or do not fit, outputs that cannot be written.
@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from flow.arguments import build_parser, check_usage
 from flow.presets import PRESETS
+from flow.sequences.arguments import is_sequence
+from flow.sequences.command import run_sequence, when_stopped
 from flow.settings import FlowSettings, flow_settings, read_settings, settings_text, with_methods
+from flow.show import command as show
 from patchbatch import program
 from patchbatch.data.files import peek
 from patchbatch.models import check_model
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
     from flow.cost import StageCost
     from flow.inputs import Image
-    from flow.pipeline import FlowResult
+    from flow.pipeline import Field, FlowResult
     from patchbatch.descriptors.protocol import Descriptor
 
 __all__ = ["build_parser", "main"]
@@ -36,14 +39,18 @@ LONG_GFLOP = 1000.0
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == [show.SHOW]:
+        return show.main(words[1:])
     parser = build_parser()
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(words)
     check_usage(parser, arguments)
     arguments.model = arguments.model or PRESETS[arguments.preset].model
-    return program.run("patchbatch-flow", lambda: _begin(arguments), arguments)
+    said = when_stopped(arguments) if is_sequence(arguments) else ""
+    return program.run("patchbatch-flow", lambda: _begin(arguments), arguments, said)
 
 
-def _begin(arguments: argparse.Namespace) -> None:
+def _begin(arguments: argparse.Namespace) -> int | None:
     if sys.stderr.isatty() and not arguments.quiet:
         _tell_of_compiling()
     settings = resolved_settings(arguments)
@@ -55,8 +62,13 @@ def _begin(arguments: argparse.Namespace) -> None:
         warm_up(arguments.device)
         if not arguments.quiet:
             print("all loops are compiled")
+    elif is_sequence(arguments):
+        if arguments.verbose:
+            _log_to_stderr()
+        return run_sequence(arguments, settings)
     else:
         _run(arguments, settings)
+    return None
 
 
 def resolved_settings(arguments: argparse.Namespace) -> FlowSettings:
@@ -84,25 +96,35 @@ def _run(arguments: argparse.Namespace, settings: FlowSettings) -> None:
         stem = Path(arguments.images[0]).stem
         arguments.output = [Path(f"{stem}_flow.flo")]
         arguments.color = arguments.color or Path(f"{stem}_flow.png")
+        if arguments.gt is not None:
+            arguments.error_map = arguments.error_map or Path(f"{stem}_flow_error.png")
     outputs.check_outputs(arguments)
     if arguments.demo is not None:
         outputs.make_folder(arguments.demo)
-        outputs.write_demo_frames(arguments.demo)
+        outputs.write_demo_frames(arguments.demo, arguments.max_radius, not arguments.no_legend)
     truth = read_flow(arguments.gt) if arguments.gt else None
-    result = _estimate(arguments, settings, truth)
+    result, image = _estimate(arguments, settings, truth)
     if result.warning:
         print(f"patchbatch-flow: {result.warning}", file=sys.stderr)
     for line in outputs.lost_lines(arguments, result):
         print(line, file=sys.stderr)
-    written = outputs.write_all(arguments, result)
-    if arguments.demo is not None and truth:
-        written += outputs.demo_frames(arguments.demo)
-        written.append(outputs.write_error_map(arguments.demo / "error.png", result, truth))
+    written = outputs.write_all(arguments, result, image, truth)
+    if arguments.demo is not None:
+        written = [*outputs.demo_frames(arguments.demo), *outputs.demo_truths(arguments.demo), *written]
+    _tell(arguments, settings, result, truth)
     if not arguments.quiet:
-        print("\n".join(f"wrote {path}" for path in written))
-        from_matches = arguments.initial_flow is None
-        if from_matches and outputs.shows_confidence(arguments) and not result.calibrated:
-            print(_uncalibrated(arguments, settings), file=sys.stderr)
+        print(outputs.closing_line(arguments, result, written))
+
+
+def _tell(
+    arguments: argparse.Namespace, settings: FlowSettings, result: FlowResult, truth: Field | None
+) -> None:
+    """Print scores, times, and what has to be known about the confidence."""
+    from flow import outputs  # noqa: PLC0415 - see _run
+
+    from_matches = arguments.initial_flow is None and not arguments.quiet
+    if from_matches and outputs.shows_confidence(arguments) and not result.calibrated:
+        print(_uncalibrated(arguments, settings), file=sys.stderr)
     if truth:
         print(outputs.score_line(result, truth, arguments.gt))
     if arguments.demo is not None:
@@ -135,13 +157,16 @@ def _name_demo(arguments: argparse.Namespace) -> None:
     arguments.images = [str(frame) for frame in frames]
     arguments.output.append(folder / "flow.flo")
     arguments.color = arguments.color or folder / "flow.png"
+    arguments.confidence = arguments.confidence or folder / "confidence.png"
+    arguments.error_map = arguments.error_map or folder / "error.png"
+    arguments.max_radius = arguments.max_radius or outputs.DEMO_RADIUS_PX
 
 
 def _estimate(
     arguments: argparse.Namespace, settings: FlowSettings,
     truth: tuple[NDArray[np.float32], NDArray[np.bool_]] | None,
-) -> FlowResult:  # fmt: skip
-    """Read all input, and only then load the network and compute."""
+) -> tuple[FlowResult, Image]:  # fmt: skip
+    """Return the result and image 1. Read all input, and only then load the network and compute."""
     from flow import inputs, outputs  # noqa: PLC0415 - see _run
 
     first, second = inputs.load_pair(arguments.images[0], arguments.images[1])
@@ -163,7 +188,7 @@ def _estimate(
     if not (isinstance(model, str) or arguments.quiet):
         _announce(model, (shape[0], shape[1]), settings, arguments.precision)
     with listening(_Bars() if show else None):
-        return estimate_flow(
+        result = estimate_flow(
             first,
             second,
             model,
@@ -179,6 +204,7 @@ def _estimate(
             on_stage=_show_stage if show else None,
             per_stage_memory=arguments.explain,
         )
+    return result, first
 
 
 def _announce(model: Descriptor, shape: tuple[int, int], settings: FlowSettings, precision: str) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flow.pictures.arrows import arrow_picture
+from flow.pictures.errors import error_picture
+from flow.pictures.fields import flow_picture
+from flow.pictures.shares import OCCLUSION_ENDS, share_picture
+from flow.pictures.stages import STAGE_FILES, save_stages
 from flow.synthetic import demo_scene
-from flow.visualize import confidence_to_image, flow_to_color, kitti_error_map, matches_to_color
 from patchbatch.data.files import atomic_path, check_overwriting
 from patchbatch.data.formats import FLOW_SUFFIXES, fits_kitti, write_flow
 from patchbatch.data.images import write_image
@@ -20,19 +25,18 @@ from patchbatch.data.pfm import write_pfm
 from patchbatch.errors import PatchBatchError
 
 if TYPE_CHECKING:
-    import torch
-
+    from flow.inputs import Image
     from flow.pipeline import Field, FlowResult
 
-# What `save_stages` may write.
-STAGE_FILES = (
-    "1-descriptors.npy", "1-descriptors.png", "2-matches.txt", "2-matches.png", "3-initial.flo",
-    "3-initial.png", "3-interpolated.flo", "3-interpolated.png", "4-chosen.flo", "4-chosen.png",
-    "5-refined.flo", "5-refined.png",
-    "confidence.pfm", "confidence.png",
-)  # fmt: skip
 PICTURES = (".png", ".jpg", ".jpeg", ".ppm", ".tif", ".tiff", ".bmp")
 MAPS = (".pfm", ".npy", *PICTURES)
+# Longer names of files would make the captions of pictures longer than the pictures are wide.
+LONGEST_NAME = 36
+# The closing line counts pixels whose confidence is above this as sure, and names so many files one by one.
+SURE = 0.9
+# Full colour in the demonstration's pictures: its longest true motion.
+DEMO_RADIUS_PX = 39.0
+NAMED_FILES = 4
 
 
 def check_outputs(arguments: argparse.Namespace) -> None:
@@ -69,6 +73,8 @@ def _wanted(arguments: argparse.Namespace) -> list[tuple[Path, str, tuple[str, .
     """List the files that are asked for, with their option and the suffixes that it writes."""
     single: tuple[tuple[Path | None, str, tuple[str, ...] | None], ...] = (
         (arguments.color, "--color", PICTURES),
+        (arguments.arrows, "--arrows", PICTURES),
+        (arguments.error_map, "--error-map", PICTURES),
         (arguments.confidence, "--confidence", MAPS),
         (arguments.occlusion, "--occlusion", MAPS),
         (arguments.matches, "--matches", None),
@@ -83,7 +89,7 @@ def _made_beside(arguments: argparse.Namespace) -> list[tuple[str, Path]]:
     if arguments.save_stages is not None:
         files += [("--save-stages", arguments.save_stages / name) for name in STAGE_FILES]
     if arguments.demo is not None:
-        files.append(("--demo", arguments.demo / "error.png"))
+        files += [("--demo", path) for path in demo_truths(arguments.demo)]
     return files
 
 
@@ -142,13 +148,21 @@ def demo_frames(folder: Path) -> list[Path]:
     return [folder / "frame1.png", folder / "frame2.png", folder / "truth.flo"]
 
 
-def write_demo_frames(folder: Path) -> None:
-    """Render the demonstration's frames and true flow into a folder."""
+def demo_truths(folder: Path) -> list[Path]:
+    """Return where the demonstration's picture of the true flow goes."""
+    return [folder / "truth.png"]
+
+
+def write_demo_frames(folder: Path, radius: float | None, legend: bool) -> None:
+    """Render the demonstration's frames and true flow into a folder, and the picture of the flow."""
     scene = demo_scene()
     frame1, frame2, truth = demo_frames(folder)
     write_image(frame1, to_bytes(scene.image1))
     write_image(frame2, to_bytes(scene.image2))
     write_flow(truth, scene.flow)
+    caption = "the true motion from frame1.png to frame2.png" if legend else None
+    (picture,) = demo_truths(folder)
+    write_image(picture, flow_picture(scene.flow, None, radius, legend=legend, caption=caption))
 
 
 def to_bytes(image: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -167,98 +181,82 @@ def lost_lines(arguments: argparse.Namespace, result: FlowResult) -> list[str]:
     ]
 
 
-def write_all(arguments: argparse.Namespace, result: FlowResult) -> list[Path]:
-    """Write every file the command line asks for; return their paths."""
+def write_all(
+    arguments: argparse.Namespace, result: FlowResult, image: Image, truth: Field | None
+) -> list[Path]:
+    """Write every file the command line asks for; return their paths.
+
+    Parameters
+    ----------
+    arguments
+        Of the command line.
+    result
+        What was estimated.
+    image
+        Image 1, float in [0, 1].
+    truth
+        What `--gt` holds.
+    """
     written = []
     for path in arguments.output:
         write_flow(path, result.flow, result.valid, result.confidence)
         written.append(path)
-    if arguments.color:
-        write_image(arguments.color, flow_to_color(result.flow, result.valid, arguments.max_radius))
-        written.append(arguments.color)
+    for path, picture in pictures(arguments, result, image, truth):
+        write_image(path, picture)
+        written.append(path)
     if arguments.matches:
         matches = result.matches
         write_matches(arguments.matches, matches.points1, matches.points2, matches.confidence)
         written.append(arguments.matches)
-    if arguments.confidence:
-        write_map(arguments.confidence, result.confidence)
-        written.append(arguments.confidence)
-    if arguments.occlusion and result.occluded is not None:
-        write_map(arguments.occlusion, result.occluded)
-        written.append(arguments.occlusion)
+    for path, values in ((arguments.confidence, result.confidence), (arguments.occlusion, result.occluded)):
+        if path and values is not None and path.suffix.lower() not in PICTURES:
+            write_map(path, values)
+            written.append(path)
     if arguments.save_stages:
-        written += save_stages(arguments.save_stages, result)
+        written += save_stages(arguments.save_stages, result, legend=not arguments.no_legend)
     return written
+
+
+def pictures(
+    arguments: argparse.Namespace, result: FlowResult, image: Image, truth: Field | None
+) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
+    """Yield the pictures that are asked for, with their paths; as `write_all` takes what they show."""
+    legend = not arguments.no_legend
+    names = [_short(name) for name in arguments.images]
+
+    def told(words: str) -> dict[str, Any]:
+        return {"legend": legend, "caption": words if legend else None}
+
+    moved = told(f"motion from {names[0]} to {names[1]}")
+    if arguments.color:
+        yield arguments.color, flow_picture(result.flow, result.valid, arguments.max_radius, **moved)
+    if arguments.arrows:
+        yield arguments.arrows, arrow_picture(image, result.flow, result.valid, **moved)
+    if arguments.error_map and truth is not None:
+        words = told(f"{score_line(result, truth, arguments.gt).partition(', on ')[0]}")
+        yield arguments.error_map, error_picture(result.flow, truth[0], truth[1] & result.valid, **words)
+    if arguments.confidence and arguments.confidence.suffix.lower() in PICTURES:
+        sure = "probability that the motion is right within 3 px" if result.calibrated else "higher is surer"
+        words = told(f"confidence: {sure}")
+        yield arguments.confidence, share_picture(result.confidence, result.valid, **words)
+    if arguments.occlusion and result.occluded is not None and arguments.occlusion.suffix.lower() in PICTURES:
+        words = told(f"what {names[0]} shows and {names[1]} does not: hidden, or out of the frame")
+        yield arguments.occlusion, share_picture(result.occluded, None, OCCLUSION_ENDS, **words)
+
+
+def _short(path: str | Path) -> str:
+    """Return the name of a file, without the middle of a long one."""
+    name = Path(path).name
+    return name if len(name) <= LONGEST_NAME else f"{name[:16]}...{name[-16:]}"
 
 
 def write_map(path: Path, values: NDArray[np.float32]) -> None:
-    """Write a map `(H, W)` in [0, 1], such as a confidence, as numbers (.pfm, .npy) or as a grey picture."""
+    """Write a map `(H, W)` in [0, 1], such as a confidence, as numbers: .pfm or .npy."""
     if path.suffix.lower() == ".pfm":
         write_pfm(path, values)
-    elif path.suffix.lower() == ".npy":
+    else:
         with atomic_path(path) as part, part.open("wb") as file:
             np.save(file, values)
-    else:
-        write_image(path, confidence_to_image(values))
-
-
-def save_stages(folder: Path, result: FlowResult) -> list[Path]:
-    """Write what each stage made; the pictures of all fields share one colour scale.
-
-    `1-descriptors.png` shows the three strongest directions of the descriptors of image 1 as red, green and
-    blue, `1-descriptors.npy` holds every 4th pixel's descriptor as float16. Then `2-matches` (.txt, .png),
-    `3-interpolated` (or `3-initial`), `4-chosen` and `5-refined` (.flo, .png each), and
-    `confidence` (.pfm, .png).
-    """
-    radius = float(np.hypot(*np.moveaxis(result.flow, -1, 0)).max()) or None
-    for name in STAGE_FILES:  # of an earlier run, which may have had other stages
-        (folder / name).unlink(missing_ok=True)
-    written = []
-    if result.descriptors is not None:
-        written += _save_descriptors(folder, result.descriptors)
-    if "matches" in result.stages:
-        written += _save_matches(folder, result, radius)
-    for number, name in ((3, "initial"), (3, "interpolated"), (4, "chosen"), (5, "refined")):
-        if name in result.stages:
-            flow, valid = result.stages[name]
-            write_flow(folder / f"{number}-{name}.flo", flow, valid)
-            write_image(folder / f"{number}-{name}.png", flow_to_color(flow, valid, radius))
-            written += [folder / f"{number}-{name}.flo", folder / f"{number}-{name}.png"]
-    for suffix in (".pfm", ".png"):
-        write_map(folder / f"confidence{suffix}", result.confidence)
-        written.append(folder / f"confidence{suffix}")
-    return written
-
-
-def _save_matches(folder: Path, result: FlowResult, radius: float | None) -> list[Path]:
-    text, picture, matches = folder / "2-matches.txt", folder / "2-matches.png", result.matches
-    write_matches(text, matches.points1, matches.points2, matches.confidence)
-    write_image(picture, matches_to_color(matches.points1, matches.vectors, result.valid.shape, radius))
-    return [text, picture]
-
-
-def _save_descriptors(folder: Path, descriptors: torch.Tensor) -> list[Path]:
-    import torch  # noqa: PLC0415 - whoever has descriptors has imported it
-
-    numbers, picture = folder / "1-descriptors.npy", folder / "1-descriptors.png"
-    with atomic_path(numbers) as part:
-        np.save(part, descriptors[::4, ::4].to(torch.float16).cpu().numpy())
-    write_image(picture, descriptors_to_color(descriptors))
-    return [numbers, picture]
-
-
-def descriptors_to_color(descriptors: torch.Tensor) -> NDArray[np.uint8]:
-    """Show `(H, W, D)` descriptors by their three principal directions, `(H, W, 3)` uint8 RGB."""
-    import torch  # noqa: PLC0415 - whoever has descriptors has imported it
-
-    sample = descriptors[::4, ::4].reshape(-1, descriptors.shape[2]).float()
-    mean = sample.mean(dim=0)
-    directions = torch.linalg.eigh((sample - mean).T @ (sample - mean)).eigenvectors[:, -3:].flip(1)
-    # The sign of an eigenvector is arbitrary; fix it, so that the same image gives the same picture.
-    directions = directions * torch.sign(directions.sum(dim=0)).where(directions.sum(dim=0) != 0, 1.0)
-    shown = (descriptors.to(sample.dtype) - mean) @ directions
-    spread = shown.std(dim=(0, 1), unbiased=False).clamp(min=1e-6)
-    return to_bytes((0.5 + shown / (5 * spread)).cpu().numpy())
 
 
 def check_truth(truth: Field, shape: tuple[int, ...], truth_file: Path) -> None:
@@ -280,16 +278,23 @@ def check_truth(truth: Field, shape: tuple[int, ...], truth_file: Path) -> None:
 
 
 def score_line(result: FlowResult, truth: Field, truth_file: Path) -> str:
+    """Compare a result with a true flow, see `error_line`."""
+    return error_line(result.flow, result.valid, truth, truth_file)
+
+
+def error_line(
+    flow: NDArray[np.float32], valid: NDArray[np.bool_], truth: Field, truth_file: Path
+) -> str:  # fmt: skip
     """Compare with a true flow: end-point error, share beyond 3 px, and KITTI's Fl, on pixels valid in both.
 
     No pixel in common (a sparse field, a sparse truth) is said so.
     """
-    flow, known = truth
-    both = known & result.valid
+    target, known = truth
+    both = known & valid
     if not both.any():
         return f"no score: {truth_file} and the result have no pixel in common"
-    error = np.hypot(*np.moveaxis(result.flow - flow, -1, 0))[both]
-    length = np.hypot(*np.moveaxis(flow, -1, 0))[both]
+    error = np.hypot(*np.moveaxis(flow - target, -1, 0))[both]
+    length = np.hypot(*np.moveaxis(target, -1, 0))[both]
     outlier = (error > 3) & (error > 0.05 * length)
     return (
         f"end-point error {error.mean():.3f} px (median {np.median(error):.3f}), "
@@ -298,11 +303,27 @@ def score_line(result: FlowResult, truth: Field, truth_file: Path) -> str:
     )
 
 
-def write_error_map(path: Path, result: FlowResult, truth: Field) -> Path:
-    """Write the KITTI error map (blue good, red bad) of a result; return its path."""
-    flow, known = truth
-    write_image(path, kitti_error_map(result.flow, flow, known & result.valid))
-    return path
+def closing_line(arguments: argparse.Namespace, result: FlowResult, written: list[Path]) -> str:
+    """Say how many matches were found, how much of the image is sure, and where the files are.
+
+    Examples
+    --------
+    2013 matches; 97 % of a.png is sure (confidence over 0.9); wrote a_flow.flo, a_flow.png
+    """
+    said = []
+    if arguments.initial_flow is None:
+        said.append(f"{len(result.matches)} matches")
+        sure = 100 * (result.confidence > SURE).mean()
+        said.append(f"{sure:.0f} % of {_short(arguments.images[0])} is sure (confidence over {SURE:g})")
+    named = [path for path in written if path.parent != arguments.save_stages]
+    inside = len(written) - len(named)
+    if arguments.demo is not None and len(named) > NAMED_FILES:
+        files = [f"{len(named)} files in {arguments.demo}"]
+    else:
+        files = [str(path) for path in named]
+    if inside:
+        files.append(f"{inside} files in {arguments.save_stages}")
+    return "; ".join([*said, f"wrote {', '.join(files)}"])
 
 
 def explain(result: FlowResult) -> str:

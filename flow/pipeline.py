@@ -42,6 +42,7 @@ from patchbatch.data.images import to_grey
 from patchbatch.descriptors.checked import as_descriptor, described_pyramid
 from patchbatch.descriptors.network.trunk import PatchTrunk
 from patchbatch.descriptors.protocol import Descriptor
+from patchbatch.descriptors.remembered import is_remembered
 from patchbatch.errors import PatchBatchError
 from patchbatch.models import MODELS, load_descriptor
 
@@ -90,8 +91,8 @@ class FlowResult:
         The same stages with arithmetic and peak memory.
     stages
         With `keep_stages`: (flow, valid) after "matches", "interpolated", "chosen" and "refined".
-    descriptors
-        With `keep_stages`: the descriptors of image 1, `(H, W, D)`.
+    descriptors, descriptors2
+        With `keep_stages`: the descriptors of image 1, `(H, W, D)`, and of image 2 as it was matched.
     occluded
         `(H, W)` float32 in [0, 1], how likely the pixel is not seen in image 2, hidden or out of the frame;
         0.5 where nothing is known because the result is not `reliable`; None for sparse results, and where
@@ -110,6 +111,7 @@ class FlowResult:
     occluded: NDArray[np.float32] | None = None
     matched: float = 1.0
     homography: NDArray[np.float64] | None = None
+    descriptors2: Tensor | None = None
 
     @property
     def reliable(self) -> bool:
@@ -241,7 +243,7 @@ def estimate_flow(
         dense = completed or interpolated
         result, confidence = (dense.flow, everywhere), dense.confidence
         occluded = dense.occluded if matches is None else None
-    descriptors = found.descriptors1 if keep_stages else None
+    described = (found.descriptors1, found.descriptors2) if keep_stages else (None, None)
     found.descriptors1 = found.descriptors2 = None  # half a gigabyte of a KITTI image, free from here on
     if interpolate and refine:
         with meter.stage("refine"):
@@ -255,8 +257,8 @@ def estimate_flow(
         occluded = with_what_leaves(occluded, result[0], confidence)
     made = FlowResult(
         *result, confidence, found.matches, found.calibrated, meter.seconds(), meter.costs,
-        stages if keep_stages else {}, descriptors, occluded, found.matches.matched,
-        None if alignment is None else alignment.homography,
+        stages if keep_stages else {}, described[0], occluded, found.matches.matched,
+        None if alignment is None else alignment.homography, described[1],
     )  # fmt: skip
     return made if made.reliable else _nothing_known(made)
 
@@ -328,11 +330,11 @@ def find_matches(
         descriptor.name, descriptor.dimension, descriptor.reach, levels, descriptor.device,
     )  # fmt: skip
     with meter.stage("describe") as cost:
-        pyramid1, pyramid2 = (
-            described_pyramid(descriptor, to_grey(image), levels, precision) for image in (first, second)
-        )
+        greys = [to_grey(image) for image in (first, second)]
+        anew = sum(not is_remembered(grey) for grey in greys)
+        pyramid1, pyramid2 = (described_pyramid(descriptor, grey, levels, precision) for grey in greys)
         one = descriptor.flop((first.shape[0], first.shape[1]), levels)
-        cost.gflop = None if one is None else 2 * one / 1e9
+        cost.gflop = None if one is None else anew * one / 1e9
     log.info("matching by %s; confidence %s", settings.method, "fitted" if fitted else "not calibrated")
     with meter.stage("match") as cost:
         judged = match_and_judge(pyramid1, pyramid2, replace(settings, confidence=fitted))

@@ -15,6 +15,8 @@ Picture = NDArray[np.uint8]
 # Middlebury wheel: from each of these colours to the next in so many steps.
 _WHEEL_CORNERS = ((255, 0, 0), (255, 255, 0), (0, 255, 0), (0, 255, 255), (0, 0, 255), (255, 0, 255))
 _WHEEL_STEPS = (15, 6, 4, 11, 13, 6)
+LEAST_RADIUS_PX = 1.0
+"""Shorter motion than this never gets full colour of itself: what hardly moves looks still, not wild."""
 # KITTI 2015 devkit: upper ends of the error bins, in units of the outlier threshold, and their colours.
 ERROR_ENDS = (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 ERROR_COLOURS = np.array(
@@ -65,7 +67,8 @@ def flow_to_color(
         `(H, W)` bool; what is not valid, not finite or beyond 1e9 is black. None for everywhere.
     max_radius
         Length in pixels that gets full saturation, above 0; longer vectors are darkened. A higher one
-        makes the picture paler. None takes the longest known vector; give one for a sequence.
+        makes the picture paler. None takes the longest known vector, at least 1 px; give one for a
+        sequence.
 
     Returns
     -------
@@ -87,7 +90,7 @@ def flow_to_color(
     if max_radius is not None and not 0 < max_radius < np.inf:
         raise PatchBatchError(f"max_radius is a length above 0, not {max_radius}")
     length = np.linalg.norm(vectors.astype(np.float64), axis=2)
-    radius = length / (max_radius or length.max() or 1.0)
+    radius = length / (max_radius or max(length.max(), LEAST_RADIUS_PX))
     picture = _wheel_colour(vectors, radius).astype(np.uint8)
     picture[~known] = 0
     return picture
@@ -204,8 +207,9 @@ def matches_to_color(
     vectors: NDArray[Any],
     shape: tuple[int, int],
     max_radius: float | None = None,
+    dot_px: int = 3,
 ) -> Picture:
-    """Paint matches as dots of 3 x 3 pixels in the colours of `flow_to_color`, on black.
+    """Paint matches as square dots in the colours of `flow_to_color`, on black.
 
     Parameters
     ----------
@@ -217,6 +221,8 @@ def matches_to_color(
         (height, width) of image 1 in pixels.
     max_radius
         As `flow_to_color`.
+    dot_px
+        Side of a dot in pixels, odd. Larger ones are seen in large pictures, and hide their neighbours.
 
     Returns
     -------
@@ -239,9 +245,11 @@ def matches_to_color(
     if not len(points):
         return picture
     colours = flow_to_color(np.asarray(vectors)[None], max_radius=max_radius)[0]
-    offsets = np.array([(right, down) for down in (-1, 0, 1) for right in (-1, 0, 1)])
-    # Clipped first: a point far outside would overflow the integer. Dots reach one pixel further.
-    whole = np.rint(np.clip(points, -2, np.array([shape[1], shape[0]]) + 1.0)).astype(np.intp)
+    reach = dot_px // 2
+    around = range(-reach, reach + 1)
+    offsets = np.array([(right, down) for down in around for right in around])
+    # Clipped first: a point far outside would overflow the integer. Dots reach a little further.
+    whole = np.rint(np.clip(points, -reach - 1, np.array([shape[1], shape[0]]) + reach)).astype(np.intp)
     places = (whole[:, None] + offsets).reshape(-1, 2)
     inside = ((places >= 0) & (places < [shape[1], shape[0]])).all(axis=1)
     picture[places[inside, 1], places[inside, 0]] = np.repeat(colours, len(offsets), axis=0)[inside]

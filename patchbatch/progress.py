@@ -34,3 +34,18 @@ def tell(what: str, done: int, total: int) -> None:
     listener = _LISTENER.get()
     if listener is not None:
         listener(what, done, total)
+
+
+def in_time(seconds: float) -> str:
+    """Return a length of time in words.
+
+    Examples
+    --------
+    >>> in_time(7.4), in_time(150), in_time(7300)
+    ('7 s', '2.5 min', '2 h 1 min')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"

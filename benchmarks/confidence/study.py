@@ -18,12 +18,12 @@ from benchmarks.datasets import load_frames
 from benchmarks.environment import describe_environment
 from benchmarks.metrics import endpoint_error, is_outlier
 from benchmarks.progress import Figure, Progress
-from benchmarks.report import plain
 from flow.pipeline import FlowResult, estimate_flow
 from patchbatch.data.datasets.pairs import FlowPair, Truth
 from patchbatch.descriptors.protocol import Descriptor
 from patchbatch.errors import PatchBatchError
 from patchbatch.models import load_descriptor
+from patchbatch.runs.journal import plain
 
 
 @dataclass(frozen=True)

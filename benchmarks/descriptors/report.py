@@ -80,6 +80,9 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 def write_figure(path: FilePath, rows: Sequence[dict[str, Any]], window: int | None = None) -> None:
     """Draw the raw errors as bars, a group per data set and a colour per descriptor, into a `.png`.
 
+    Bars far longer than the others are cut off, with their value beside them, so that the others can be told
+    apart.
+
     Raises
     ------
     PatchBatchError
@@ -94,13 +97,35 @@ def write_figure(path: FilePath, rows: Sequence[dict[str, Any]], window: int | N
     figure = Figure(figsize=(2 + 1.6 * len(datasets), 4), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / len(names)
+    top = highest_bar(list(errors.values()))
     for index, name in enumerate(names):
         places = [group + (index - (len(names) - 1) / 2) * width for group in range(len(datasets))]
         heights = [errors[dataset, name] for dataset in datasets]
         axes.bar(places, heights, width, label=name, color=COLOURS[index % len(COLOURS)])
+        for place, height in zip(places, heights, strict=True):
+            if height > top:
+                axes.annotate(f"{height:.0f} %", (place, top), ha="center", va="bottom", fontsize="small")
     axes.set_xticks(range(len(datasets)), datasets)
     axes.set_ylabel(f"raw error in %\n(> 3 px, {searched(window)})")
+    axes.set_ylim(0, top)
     axes.grid(axis="y", alpha=0.3)
     axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150)
+
+
+def highest_bar(values: Sequence[float]) -> float:
+    """Return where the axis of bars ends, so that a few far longer ones do not press all others flat.
+
+    Bars are far longer if they stand above a gap to the next shorter one that is as long as that one.
+
+    Examples
+    --------
+    >>> round(highest_bar([4.0, 16.0, 36.0, 91.0, 97.0]), 1), round(highest_bar([4.0, 6.0, 9.0]), 2)
+    (37.8, 9.45)
+    """
+    rising = sorted(values)
+    for shorter, longer in pairwise(rising):
+        if shorter >= rising[len(rising) // 2] and longer > 2 * shorter:
+            return 1.05 * shorter
+    return 1.05 * rising[-1]

@@ -17,13 +17,13 @@ from benchmarks.arguments import (
     not_negative,
 )
 from benchmarks.flow.options import add_printing, add_running, check_printing, running_of, show
-from benchmarks.flow.running.processes import group_of_torchrun, sharing_threads
 from benchmarks.flow.table import METHODS, OWN
 from benchmarks.progress import status_of
 from flow.matching.table import MATCHERS
 from flow.presets import PRESETS
 from patchbatch.data.datasets.table import DATASETS
 from patchbatch.models import DEFAULT_MODEL, MODELS
+from patchbatch.runs.processes import group_of_torchrun, sharing_threads
 
 if TYPE_CHECKING:
     from benchmarks.flow.settings import FlowBenchmark

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.bar import in_time
 from benchmarks.flow.names import FINAL, result_file
 from benchmarks.flow.table import OWN, Label
 from patchbatch.data.datasets.pairs import FlowPair
 from patchbatch.data.images import read_image
 from patchbatch.errors import PatchBatchError
 from patchbatch.models import load_descriptor
+from patchbatch.progress import in_time
 
 if TYPE_CHECKING:
     from benchmarks.flow.settings import FlowBenchmark

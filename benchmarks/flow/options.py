@@ -11,9 +11,9 @@ from benchmarks.arguments import add_choice, add_json, positive
 from benchmarks.flow.printing.columns import COLUMNS
 from benchmarks.flow.printing.forms import FORMATS
 from benchmarks.flow.printing.published import PUBLISHED
-from benchmarks.flow.running.processes import group_of_torchrun
 from patchbatch.data.files import check_overwriting
 from patchbatch.errors import PatchBatchError
+from patchbatch.runs.processes import group_of_torchrun
 
 if TYPE_CHECKING:
     from benchmarks.flow.settings import Running

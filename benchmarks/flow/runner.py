@@ -12,7 +12,7 @@ from benchmarks.environment import describe_environment
 from benchmarks.flow.methods import Method, matches_method
 from benchmarks.flow.peers import peer_method
 from benchmarks.flow.running.fingerprint import fingerprint
-from benchmarks.flow.running.processes import Group, in_processes
+from benchmarks.flow.running.processes import in_processes
 from benchmarks.flow.running.progress import Progress, closing_lines
 from benchmarks.flow.running.scoring import Outcome, measure
 from benchmarks.flow.running.store import Store
@@ -21,9 +21,10 @@ from benchmarks.flow.settings import FlowBenchmark, Running
 from benchmarks.flow.table import METHODS, OWN, Label
 from benchmarks.flow.upload.fields import Fields
 from benchmarks.pages.recorder import Recorder, recorder_for
-from benchmarks.report import plain
 from patchbatch.data.datasets.pairs import FlowPair
 from patchbatch.errors import PatchBatchError
+from patchbatch.runs.journal import plain
+from patchbatch.runs.processes import Group
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from benchmarks.descriptors.rows import RAW_ERROR, Contender, evaluate
 from benchmarks.descriptors.settings import DescriptorBenchmark
 from benchmarks.descriptors.summary import summary_rows
-from benchmarks.environment import checkout_commit, describe_environment
+from benchmarks.environment import describe_environment
 from benchmarks.flow import runner
 from benchmarks.flow.settings import FlowBenchmark
 from benchmarks.losses.settings import NETWORK, LossesBenchmark, Run
@@ -32,6 +32,7 @@ from patchbatch.descriptors.train.settings import ObjectiveSettings, SourceSetti
 from patchbatch.descriptors.weights import save_weights
 from patchbatch.devices import resolve_device
 from patchbatch.models import load_model
+from patchbatch.runs.fingerprint import checkout_commit
 
 FIGURES = ("raw-error", "near-miss", "rank1@3px")
 HELD_OUT_SEED, HELD_OUT_SCENES = 2**31, 40

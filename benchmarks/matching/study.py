@@ -24,7 +24,6 @@ from benchmarks.matching.figures import (
 from benchmarks.matching.settings import MatchingBenchmark
 from benchmarks.matching.subpixel import subpixel_rows
 from benchmarks.progress import Figure, Progress
-from benchmarks.report import plain
 from flow.matching.confidence import FITTED
 from flow.matching.settings import MatchingSettings
 from flow.matching.stage import match_both_ways
@@ -33,6 +32,7 @@ from flow.pipeline import pyramid_levels
 from patchbatch.data.datasets.pairs import FlowPair
 from patchbatch.descriptors.protocol import Descriptor
 from patchbatch.models import load_descriptor
+from patchbatch.runs.journal import plain
 
 # The coverage of the original coarse-to-fine program's matches on KITTI 2015 and on Sintel.
 COVERAGE = {"kitti2015": 66.0, "kitti2012": 66.0}

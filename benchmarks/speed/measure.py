@@ -15,13 +15,14 @@ import torch
 
 from benchmarks.environment import describe_environment
 from benchmarks.progress import Figure, Progress
-from benchmarks.report import markdown, number, plain, significant
+from benchmarks.report import markdown, number, significant
 from benchmarks.speed.settings import SpeedSettings
 from benchmarks.speed.table import PLOTTED, STAGES
 from benchmarks.speed.works import Subject, Work, refusal
 from flow.cost import Meter
 from patchbatch.devices import resolve_device
 from patchbatch.models import load_descriptor
+from patchbatch.runs.journal import plain
 from patchbatch.tables import Entry
 from patchbatch.threads import set_threads
 

@@ -15,7 +15,7 @@ from benchmarks.datasets import load_frames
 from benchmarks.environment import describe_environment
 from benchmarks.metrics import Tally, score, summarise
 from benchmarks.progress import Figure, Progress
-from benchmarks.report import markdown, plain
+from benchmarks.report import markdown
 from benchmarks.stages.best import best_of_candidates
 from benchmarks.stages.settings import PARTS, StagesBenchmark
 from benchmarks.stages.variants import DEFAULT, SUBSTITUTES, WRONG_PX, Variant, error_px, variants_of
@@ -35,6 +35,7 @@ from patchbatch.data.datasets.pairs import FlowPair, Truth
 from patchbatch.data.datasets.table import DATASETS
 from patchbatch.descriptors.protocol import Descriptor
 from patchbatch.models import load_descriptor
+from patchbatch.runs.journal import plain
 
 FIGURES = ("EPE", "Fl-all-per-image", "Out-All")
 MATCHES = "matches"

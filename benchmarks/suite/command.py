@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from benchmarks.arguments import add_datasets, add_limit, positive
 from benchmarks.flow.command import MATCHES_HELP, METHODS_HELP, add_pipeline_arguments
-from benchmarks.flow.running.processes import group_of_torchrun, sharing_threads
 from benchmarks.flow.table import METHODS, OWN
 from benchmarks.suite.words import PLACE
 from flow.matching.table import MATCHERS
@@ -16,6 +15,7 @@ from flow.presets import PRESETS
 from patchbatch.data.datasets.table import DATASETS
 from patchbatch.errors import PatchBatchError
 from patchbatch.models import MODELS
+from patchbatch.runs.processes import group_of_torchrun, sharing_threads
 
 if TYPE_CHECKING:
     from benchmarks.suite.settings import Suite

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.flow.runner import recorder_of, run_shared
-from benchmarks.flow.running.processes import Group
 from benchmarks.pages.alone import write_charts
 from benchmarks.pages.gather import charts_of, gather
 from benchmarks.pages.page import write_page
@@ -19,6 +18,7 @@ from benchmarks.suite.settings import Suite
 from patchbatch.data.datasets.table import DATASETS
 from patchbatch.data.files import atomic_path, read_bytes
 from patchbatch.errors import PatchBatchError
+from patchbatch.runs.processes import Group
 
 
 @dataclass(frozen=True)

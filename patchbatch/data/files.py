@@ -16,6 +16,8 @@ FilePath = str | os.PathLike[str]
 MAX_SIDE = 99_999
 # Whole files are read up to here; OpenCV counts their bytes in a signed 32-bit integer.
 MAX_FILE_BYTES = 2**31 - 1
+TEMPORARY = ".patchbatch-"
+"""What the names of files begin with that are still being written."""
 
 
 def peek(path: FilePath, count: int, *, may_be_empty: bool = False) -> tuple[int, bytes]:
@@ -102,7 +104,7 @@ def atomic_path(path: FilePath) -> Iterator[Path]:
     'whole or not at all'
     """
     target = _checked_target(path)
-    temporary = target.with_name(f".patchbatch-{secrets.token_hex(8)}{target.suffix}")
+    temporary = target.with_name(f"{TEMPORARY}{secrets.token_hex(8)}{target.suffix}")
     try:
         yield temporary
         os.replace(temporary, target)

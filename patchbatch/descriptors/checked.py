@@ -12,6 +12,7 @@ from torch import Tensor
 from patchbatch.descriptors.adapters import PatchDescriptor
 from patchbatch.descriptors.network.trunk import PatchTrunk
 from patchbatch.descriptors.protocol import Descriptor
+from patchbatch.descriptors.remembered import current_memory
 from patchbatch.errors import PatchBatchError
 from patchbatch.tables import in_one_line
 
@@ -21,11 +22,20 @@ Image = NDArray[np.float32]
 def described_pyramid(descriptor: Descriptor, image: Image, levels: int, precision: str) -> list[Tensor]:
     """Describe an image and its halvings, and check what somebody else's descriptor makes of it.
 
+    Within `remembering` an image that was described before is not described again.
+
     Raises
     ------
     PatchBatchError
         When it fails, or returns other than `levels` finite floating tensors `(H_l, W_l, D)`; one line.
     """
+    memory = current_memory()
+    if memory is None:
+        return _described(descriptor, image, levels, precision)
+    return memory.pyramid(image, lambda one: _described(descriptor, one, levels, precision))
+
+
+def _described(descriptor: Descriptor, image: Image, levels: int, precision: str) -> list[Tensor]:
     if isinstance(descriptor, PatchTrunk):
         return descriptor.describe_pyramid(image, levels, precision)
     try:

@@ -12,14 +12,14 @@ from made_reference import make_reference
 
 from benchmarks import bar
 from benchmarks.__main__ import main, parse, when_stopped
-from benchmarks.bar import hearing, in_time
+from benchmarks.bar import hearing
 from benchmarks.progress import Figure, Progress, Running, status_of
 from benchmarks.table import COMMANDS
 from flow.synthetic import demo_scene
 from patchbatch.data.formats import write_flow
 from patchbatch.data.images import write_image
 from patchbatch.errors import PatchBatchError
-from patchbatch.progress import tell
+from patchbatch.progress import in_time, tell
 
 SHORT = "--steps 2 --batch 8 --size 16 --precision float32 --held-out 0.2"
 # The words of a small run of every command, in a folder as `data` makes it, and of what it has how many.

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.report import check_plot, markdown, number, plain, require_matplotlib, significant, write_json
+from benchmarks.report import check_plot, markdown, number, require_matplotlib, significant, write_json
 from patchbatch.errors import PatchBatchError
+from patchbatch.runs.journal import plain
 
 
 def test_columns_are_aligned_words_left_and_figures_right() -> None:

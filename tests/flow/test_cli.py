@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 
 from flow.cli import main
+from flow.pictures.shares import in_colour
 from flow.synthetic import demo_scene
+from flow.visualize import flow_to_color, kitti_error_map
 from patchbatch.data import (
     read_confidence,
     read_flow,
@@ -38,10 +41,29 @@ def test_two_images_give_a_flow_and_its_picture(frames, capsys):
     flow, valid = read_flow(frames / "a_flow.flo")
     assert flow.shape == (64, 80, 2)
     assert valid.all()
-    assert read_image(frames / "a_flow.png").shape == (64, 80, 3)
+    picture = read_image(frames / "a_flow.png")
+    np.testing.assert_array_equal(picture[:64, :80], flow_to_color(flow))
+    assert picture.shape[0] > 64  # the legend
     heard = capsys.readouterr()
-    assert heard.out.splitlines() == ["wrote a_flow.flo", "wrote a_flow.png"]
+    closing = r"\d+ matches; \d+ % of a.png is sure \(confidence over 0.9\); wrote a_flow.flo, a_flow.png\n"
+    assert re.fullmatch(closing, heard.out)
     assert heard.err == ""
+
+
+def test_a_true_flow_gives_an_error_map(frames, capsys):
+    assert main(["a.png", "b.png", "--gt", "truth.flo", "--no-legend"]) == 0
+    flow, _ = read_flow(frames / "a_flow.flo")
+    truth, known = read_flow(frames / "truth.flo")
+    expected = kitti_error_map(flow, truth, known)
+    np.testing.assert_array_equal(read_image(frames / "a_flow_error.png"), expected)
+    np.testing.assert_array_equal(read_image(frames / "a_flow.png"), flow_to_color(flow))
+    words = ["--initial-flow", "a_flow.flo", "--gt", "truth.flo", "-o", "x.flo", "--error-map", "e.png"]
+    assert main(["a.png", "b.png", *words]) == 0
+    assert read_image(frames / "e.png").shape[0] > 64
+    assert capsys.readouterr().out.endswith("\nwrote x.flo, e.png\n")
+    with pytest.raises(SystemExit):
+        main(["a.png", "b.png", "--error-map", "e.png"])
+    assert "--error-map compares with a true flow; name it by --gt" in capsys.readouterr().err
 
 
 def test_every_output(frames, capsys):
@@ -56,6 +78,9 @@ def test_every_output(frames, capsys):
         "matches.txt",
         "--confidence",
         "conf.png",
+        "--arrows",
+        "arrows.png",
+        "--no-legend",
     ]
     assert main(["a.png", "b.png", *outputs, *extras, "--gt", "truth.flo", "--explain", "-v"]) == 0
     flows = [read_flow(frames / name)[0] for name in names]
@@ -66,7 +91,8 @@ def test_every_output(frames, capsys):
     assert 0 <= confidence.min() < confidence.max() <= 1
     points1, points2, score = read_matches(frames / "matches.txt")
     assert len(points1) == len(points2) == len(score) > 20
-    assert read_image(frames / "conf.png").ndim == 2
+    for name in ("conf.png", "arrows.png", "color.png"):
+        assert read_image(frames / name).shape == (64, 80, 3)
     heard = capsys.readouterr().out
     assert "end-point error" in heard
     for stage in ("describe", "match", "interpolate", "complete", "refine", "total"):
@@ -78,14 +104,14 @@ def test_occlusion_is_written_as_numbers_or_as_a_picture(frames, monkeypatch, ca
     made = np.linspace(0, 1, 64 * 80, dtype=np.float32).reshape(64, 80)
     monkeypatch.setattr("flow.dense.occlusion_evidence", lambda *given: made)
     monkeypatch.setattr("flow.pipeline.with_what_leaves", lambda occluded, *given: occluded)
-    words = ["--dense", "interpolated", "--no-refine", "--occlusion", name]
+    words = ["--dense", "interpolated", "--no-refine", "--occlusion", name, "--no-legend"]
     assert main(["a.png", "b.png", "-o", "x.flo", *words]) == 0
-    assert capsys.readouterr().out.splitlines() == ["wrote x.flo", f"wrote {name}"]
+    assert capsys.readouterr().out.endswith(f"; wrote x.flo, {name}\n")
     read = {"png": read_image, "pfm": read_pfm, "npy": np.load}[name.partition(".")[2].lower()](frames / name)
     if name == "o.png":
-        assert read.dtype == np.uint8
-        read = read / 255
-    np.testing.assert_allclose(read, made, atol=1 / 500)
+        np.testing.assert_array_equal(read, in_colour(np.rint(255 * made).astype(np.uint8)))
+    else:
+        np.testing.assert_array_equal(read, made)
 
 
 @pytest.mark.parametrize(
@@ -156,11 +182,13 @@ def test_demo(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["--demo"]) == 0
     made = {path.name for path in (tmp_path / "demo").iterdir()}
-    assert made == {"frame1.png", "frame2.png", "truth.flo", "flow.flo", "flow.png", "error.png"}
+    pictures = {"truth.png", "flow.png", "confidence.png", "error.png"}
+    assert made == {"frame1.png", "frame2.png", "truth.flo", "flow.flo"} | pictures
     heard = capsys.readouterr().out
     error = float(heard.split("end-point error ")[1].split()[0])
     assert error < 3
     assert "seconds: describe" in heard
+    assert heard.endswith("; wrote 8 files in demo\n")
 
 
 BAD = {

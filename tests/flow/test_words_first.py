@@ -59,7 +59,7 @@ BAD = [
     (["a.png", "b.png", "-o", "5-refined.flo", "--save-stages", "."], "would overwrite the output of -o"),
     (["--demo", "taken"], "frame1.png, which is not its own; choose another folder"),
     (["--demo", "a.png"], "a.png is a file; give --demo a folder"),
-    (["--demo", "new", "-o", "new/error.png"], "--demo would overwrite the output of -o"),
+    (["--demo", "new", "--color", "new/truth.png"], "--demo would overwrite the output of --color"),
     (["a.png", "b.png", "-o", "x" * 300 + ".flo"], "is no usable name (File name too long)"),
     (["a.png", "b.png", "--model", "compct"], "did you mean 'compact'"),
     (["a.png", "b.png", "--model", "none.safetensors"], "no weights file none.safetensors; check the name"),

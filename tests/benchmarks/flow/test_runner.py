@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import main, parse
-from benchmarks.environment import checkout_commit, cpu_model, describe_environment
+from benchmarks.environment import cpu_model, describe_environment
 from benchmarks.flow import command, methods
 from benchmarks.flow.methods import Method, StageResult, stages_of
 from benchmarks.flow.report import format_table
@@ -26,6 +26,7 @@ from patchbatch.data.datasets.table import DATASETS
 from patchbatch.data.formats import write_flow
 from patchbatch.errors import PatchBatchError
 from patchbatch.models import load_descriptor
+from patchbatch.runs.fingerprint import checkout_commit
 
 SIZE = (24, 32)
 

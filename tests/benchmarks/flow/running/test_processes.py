@@ -12,16 +12,10 @@ import pytest
 from made_trees import make_chairs
 
 from benchmarks.__main__ import main
-from benchmarks.flow.running import processes
-from benchmarks.flow.running.processes import (
-    NO_SPINNING,
-    THREADS,
-    Group,
-    group_of_torchrun,
-    in_processes,
-    thread_variables,
-)
+from benchmarks.flow.running.processes import in_processes
 from patchbatch.errors import PatchBatchError
+from patchbatch.runs import processes
+from patchbatch.runs.processes import NO_SPINNING, THREADS, Group, group_of_torchrun, thread_variables
 
 ROOT = str(Path(__file__).resolve().parents[4])
 TOLD: list[object] = []

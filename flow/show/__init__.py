@@ -1,0 +1,1 @@
+"""`patchbatch-flow show`: a picture of a flow file."""

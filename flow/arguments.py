@@ -29,6 +29,7 @@ examples:
   patchbatch-flow video.mp4 -o DIR                 flow from frame to frame, and a video of it; or frames/ or
                                                    'frames/*.png'; the same command goes on after a stop
   patchbatch-flow show flow.flo -o flow.png        a picture of a flow file; show --help
+  patchbatch-flow serve                            a page in the browser: drop two images, see their flow
   patchbatch-flow --demo                           makes two frames, estimates their flow, writes to ./demo
 
 exit status: 0 done, 1 bad input (one line on stderr), 2 wrong usage, 130 stopped by Ctrl-C, 141 output closed

@@ -15,6 +15,7 @@ from flow.arguments import build_parser, check_usage
 from flow.presets import PRESETS
 from flow.sequences.arguments import is_sequence
 from flow.sequences.command import run_sequence, when_stopped
+from flow.serve import command as serve
 from flow.settings import FlowSettings, flow_settings, read_settings, settings_text, with_methods
 from flow.show import command as show
 from patchbatch import program
@@ -40,8 +41,9 @@ LONG_GFLOP = 1000.0
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     words = sys.argv[1:] if argv is None else argv
-    if words[:1] == [show.SHOW]:
-        return show.main(words[1:])
+    for command in (show, serve):
+        if words[:1] == [command.NAME]:
+            return command.main(words[1:])
     parser = build_parser()
     arguments = parser.parse_args(words)
     check_usage(parser, arguments)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Field = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
-SHOW = "show"
+NAME = "show"
 DESCRIPTION = """\
 Turn flow files into pictures: in the Middlebury colours with their legend; as arrows; or as the error
 against a true flow in the colours of KITTI. The picture of x.flo stands beside it and is called x_color.png,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from flow.cost import StageCost
     from flow.inputs import Image
-    from flow.pipeline import FlowResult
+    from flow.results.result import FlowResult
     from patchbatch.descriptors.protocol import Descriptor
 
 __all__ = ["build_parser", "main"]

@@ -22,7 +22,7 @@ from patchbatch.errors import PatchBatchError
 if TYPE_CHECKING:
     import torch
 
-    from flow.pipeline import Field, FlowResult
+    from flow.results.result import Field, FlowResult
 
 # What `save_stages` may write.
 STAGE_FILES = (

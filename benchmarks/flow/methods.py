@@ -18,7 +18,7 @@ from patchbatch.models import load_descriptor
 
 if TYPE_CHECKING:
     from benchmarks.flow.settings import FlowBenchmark
-    from flow.pipeline import Field, FlowResult
+    from flow.results.result import Field, FlowResult
 
 # The work behind each field, so that a row's time is the time to get that far.
 WORK_OF_STAGE = {

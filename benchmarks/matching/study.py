@@ -29,7 +29,7 @@ from flow.matching.confidence import FITTED
 from flow.matching.settings import MatchingSettings
 from flow.matching.stage import match_both_ways
 from flow.matching.table import DEFAULT_MATCHER
-from flow.pipeline import pyramid_levels
+from patchbatch.descriptors.description import pyramid_levels
 from patchbatch.descriptors.protocol import Descriptor
 from patchbatch.errors import PatchBatchError
 from patchbatch.models import load_descriptor

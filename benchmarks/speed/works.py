@@ -20,7 +20,8 @@ from flow.matching.search_settings import ExactMatcherSettings
 from flow.matching.settings import MatchingSettings
 from flow.matching.stage import match
 from flow.matching.table import MATCHERS
-from flow.pipeline import estimate_flow, pyramid_levels
+from flow.pipeline import estimate_flow
+from patchbatch.descriptors.description import pyramid_levels
 from flow.refinement.stage import refine
 from flow.settings import FlowSettings
 from flow.synthetic import demo_scene

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import patchbatch
-from flow.pipeline import estimate_flow, pyramid_levels, sparse_field
+from flow.pipeline import estimate_flow, sparse_field
+from patchbatch.descriptors.description import pyramid_levels
 from flow.presets import PRESETS
 from flow.settings import flow_settings
 from flow.synthetic import demo_scene

@@ -21,7 +21,7 @@ from flow.completion.train.samples import Sample, sample_of
 from flow.interpolation.stage import fit_cells
 from flow.matching.stage import match_and_judge
 from flow.matching.table import MATCHERS
-from flow.pipeline import pyramid_levels
+from patchbatch.descriptors.description import pyramid_levels
 from flow.settings import flow_settings
 from patchbatch.data.datasets.pairs import FlowPair, load_truth
 from patchbatch.data.datasets.table import DATASETS

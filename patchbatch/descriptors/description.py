@@ -25,7 +25,7 @@ PATCHES_AT_ONCE = 512
 # The crops the networks learn from are 190 px wide and standardised one by one: a deviation of 55 px.
 SURROUNDINGS_PX = 60.0
 LEAST_CONTRAST = 4 / 255
-_NO_CONTRAST = 1e-6  # of a whole image: the rounding of a constant one
+NO_CONTRAST = 1e-6  # of a whole image: the rounding of a constant one
 _PLACES_AT_ONCE = 256
 # The coarsest level is searched exhaustively, so it may have about this many pixels.
 TOP_LEVEL_PIXELS = 10_000
@@ -256,7 +256,7 @@ def standardize(image: NDArray[np.float32], model: PatchTrunk) -> NDArray[np.flo
     """
     if model.config.standardization == "image":
         centred = image - image.mean(dtype=np.float64).astype(np.float32)
-        flat = centred / max(float(np.sqrt((centred**2).mean(dtype=np.float64))), _NO_CONTRAST)
+        flat = centred / max(float(np.sqrt((centred**2).mean(dtype=np.float64))), NO_CONTRAST)
     else:
         centred = image - _surrounding_mean(image)
         deviation = np.sqrt(_surrounding_mean(centred**2))

@@ -55,7 +55,7 @@ def as_array(values: Any, name: str, dtype: type | None = np.float32) -> NDArray
             raise TypeError(f"numbers of type {array.dtype}")
         return array if dtype is None else array.astype(dtype, copy=False)
     except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
-        given = f"{name} is a {type(values).__name__} ({in_one_line(error)})"
+        given = f"{name}: {type(values).__name__} given ({in_one_line(error)})"
         raise PatchBatchError(f"{given}; give an array of numbers") from error
 
 

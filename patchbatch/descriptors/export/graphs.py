@@ -80,6 +80,8 @@ class ImageGraph(nn.Module):
             across, down = _halving(finer.shape[3]), _halving(finer.shape[2])
             levels.append(down @ finer @ across.T)
         described = [self._described(level) for level in levels]
+        if not context:
+            return described[0]
         scales = described[:1]
         for weight, coarser in zip(context, described[1:], strict=True):
             scales.append(weight * F.interpolate(coarser, size=images.shape[2:], mode="bilinear"))

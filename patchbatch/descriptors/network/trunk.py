@@ -78,12 +78,8 @@ class PatchTrunk(nn.Module):
         PatchBatchError
             When the patches have another shape, scale or device, or hold numbers that are not finite.
         """
-        return self.evaluate(given_patches(patches, self.patch_size, self.weight, check=not self.training))
-
-    @property
-    def weight(self) -> Tensor:
-        """A parameter, whose number type and device those of patches have to be."""
-        return self.convolutions[0].get_parameter("weight")
+        weight = self.convolutions[0].get_parameter("weight")
+        return self.evaluate(given_patches(patches, self.patch_size, weight, check=not self.training))
 
     def evaluate(self, patches: Tensor) -> Tensor:
         """Do the work of `forward` on float patches that need no checks; standardised ones leave [0, 1]."""

@@ -1,8 +1,8 @@
 """The pipeline as a model of ptlflow, for its validation and its metrics: needs `pip install ptlflow`.
 
-    from examples.ptlflow_model import PatchBatch
-    model = PatchBatch()  # or model="fast", preset="kitti"
-    predictions = model({"images": images})  # (B, 2, 3, H, W) in [0, 1], BGR as ptlflow's readers give it
+from examples.ptlflow_model import PatchBatch
+model = PatchBatch()  # or model="fast", preset="kitti"
+predictions = model({"images": images})  # (B, 2, 3, H, W) in [0, 1], BGR as ptlflow's readers give it
 """
 
 import torch
@@ -12,9 +12,7 @@ from patchbatch import FlowModel
 
 
 class PatchBatch(BaseModel):
-    """`{"images": (B, 2, 3, H, W)}` -> `{"flows": (B, 1, 2, H, W), "occs": ..., "confs": (B, 1, 1, H, W)}`."""
-
-    pretrained_checkpoints = {}  # the weights come with the package
+    """`{"images": (B, 2, 3, H, W)}` -> "flows" `(B, 1, 2, H, W)`, "occs" and "confs" `(B, 1, 1, H, W)`."""
 
     def __init__(self, **choices):
         super().__init__(output_stride=1)  # any size is taken as it is

@@ -20,13 +20,14 @@ points1, points2 = torch.from_numpy(sure.points1), torch.from_numpy(sure.points2
 torch.manual_seed(0)  # RANSAC draws by chance
 ransac = KG.RANSAC("homography", inl_th=2.0, batch_size=512, max_iter=10)
 homography, inliers = ransac(points1, points2)  # (3, 3): pixels of image 1 to those of image 2
-away = KG.transform_points(homography[None], points1[None])[0] - points2
-print(f"{len(sure)} matches, {int(inliers.sum())} fit one homography, {away[inliers].norm(dim=1).median():.2f} px off")
+away = (KG.transform_points(homography[None], points1[None])[0] - points2).norm(dim=1)
+print(f"{len(sure)} matches, {int(inliers.sum())} fit one homography, {away[inliers].median():.2f} px off")
 
+back_to_1 = torch.linalg.inv(homography)[None]
 batch = torch.from_numpy(second).permute(2, 0, 1)[None]
-back = KG.warp_perspective(batch, torch.linalg.inv(homography)[None], first.shape[:2])
-seen = KG.warp_perspective(torch.ones_like(batch), torch.linalg.inv(homography)[None], first.shape[:2])[0, 0] > 0.99
-before, after = (abs(given_image(image) - first)[seen.numpy()].mean() for image in (second, back))
+back = KG.warp_perspective(batch, back_to_1, first.shape[:2])
+seen = (KG.warp_perspective(torch.ones_like(batch), back_to_1, first.shape[:2]) > 0.99)[0, 0].numpy()
+before, after = (abs(given_image(image) - first)[seen].mean() for image in (second, back))
 print(f"mean difference of the images {before:.3f} before, {after:.3f} after")
 if len(sys.argv) > 3:
     write_image(sys.argv[3], given_image(back))

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flow.cost import StageCost
-    from flow.inputs import Image
     from flow.results.result import FlowResult
+    from patchbatch.data.given.images import Image
     from patchbatch.descriptors.protocol import Descriptor
 
 __all__ = ["build_parser", "main"]

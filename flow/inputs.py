@@ -57,9 +57,9 @@ def given_matches(matches: MatchesLike, shape: tuple[int, ...]) -> Matches:
     Parameters
     ----------
     matches
-        `Matches`; an array, tensor or list `(N, 4)` or `(N, 5)`: x1, y1, x2, y2 in px and perhaps a score; or a text file of
-        such lines. Scores that all lie in [0, 1] are confidences; of others, such as DeepMatching's, nobody
-        knows the scale, so that every match counts the same.
+        `Matches`; an array, tensor or list `(N, 4)` or `(N, 5)`: x1, y1, x2, y2 in px and perhaps a score; or
+        a text file of such lines. Scores that all lie in [0, 1] are confidences; of others, such as
+        DeepMatching's, nobody knows the scale, so that every match counts the same.
     shape
         `(H, W)` of image 1.
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from flow.alignment.stage import Alignment, find_alignment
 from flow.bars import bars
@@ -21,8 +20,6 @@ from flow.dense import Found, make_dense
 from flow.inputs import (
     EdgesLike,
     FlowLike,
-    Image,
-    ImageLike,
     MatchesLike,
     given_edges,
     given_flow,
@@ -38,6 +35,7 @@ from flow.presets import PRESETS
 from flow.refinement.stage import refine
 from flow.results.result import LEAST_MATCHED, Field, FlowResult
 from flow.settings import FlowSettings, flow_settings, with_methods
+from patchbatch.data.given.images import Image, ImageLike
 from patchbatch.data.images import to_grey
 from patchbatch.descriptors.checked import as_descriptor, described_pyramid
 from patchbatch.descriptors.description import pyramid_levels
@@ -73,8 +71,8 @@ def estimate_flow(
     Parameters
     ----------
     image1, image2
-        Of one size: paths; arrays `(H, W)` or `(H, W, 3)` RGB, tensors `(3, H, W)` on any device (uint8, uint16,
-        or float in [0, 1]); pictures of PIL. See `given_image`.
+        Of one size: paths; arrays `(H, W)` or `(H, W, 3)` RGB, tensors `(3, H, W)` on any device (uint8,
+        uint16, or float in [0, 1]); pictures of PIL. See `given_image`.
     model
         A shipped model's name, a weights file, `package.module:factory`, a network from `load_model`, any
         other `Descriptor`, or a patch network `(N, 1, P, P) -> (N, D)` with `patch_size`. None takes the
@@ -93,8 +91,8 @@ def estimate_flow(
         Of the matcher's random search, in place of the settings'; the same seed gives the same flow on the
         same machine.
     edges
-        `(H, W)` in [0, 1], strength of motion borders in image 1, or a file that `read_edges` reads; None takes
-        `gradient_edges`.
+        `(H, W)` in [0, 1], strength of motion borders in image 1, or a file that `read_edges` reads; None
+        takes `gradient_edges`.
     matches
         Matches to go on from, so that nothing is described or matched: `Matches`, an array `(N, 4)` or
         `(N, 5)` of x1, y1, x2, y2 and perhaps confidence, or a file that `read_matches` reads. See
@@ -136,7 +134,9 @@ def estimate_flow(
     if matches is not None:
         found = Found(given_matches(matches, first.shape[:2]), False)
     else:
-        descriptor = chosen.description.applied_to(descriptor_of(PRESETS[preset].model if model is None else model, device))
+        descriptor = chosen.description.applied_to(
+            descriptor_of(PRESETS[preset].model if model is None else model, device)
+        )
         found, alignment = _find_aligned(first, second, descriptor, precision, chosen, meter)
         if alignment is not None:
             second = alignment.applied_to(second)
@@ -193,7 +193,7 @@ _refine = refine
 
 
 def descriptor_of(model: Any, device: str = "auto") -> Descriptor:
-    """Return what a caller handed in as a descriptor; names and files are loaded, networks stay where they are.
+    """Return what a caller handed in as a descriptor; names are loaded, networks stay where they are.
 
     Raises
     ------

@@ -58,7 +58,9 @@ def test_registering_with_kornia_finds_the_homography(tmp_path):
     write_image(tmp_path / "a.png", picture)
     write_image(tmp_path / "b.png", np.clip(cv2.warpPerspective(picture, truth, (260, 200)), 0, 1))
     out = run(tmp_path, str(ROOT / "examples" / "register_with_kornia.py"), "a.png", "b.png", "back.png")
-    matches, fitting, off, before, after = (float(one) for one in re.findall(r"\d+\.?\d*", out.replace("one", "")))
+    matches, fitting, off, before, after = (
+        float(one) for one in re.findall(r"\d+\.?\d*", out.replace("one", ""))
+    )
     assert fitting > 0.9 * matches > 500 and off < 1 and after < before / 4
     assert (tmp_path / "back.png").exists()
 
@@ -79,7 +81,9 @@ def test_the_model_for_ptlflow_takes_and_gives_what_ptlflow_does(monkeypatch):
     monkeypatch.setitem(sys.modules, base.__name__, base)
     monkeypatch.syspath_prepend(str(ROOT))
     scene = demo_scene(64, 80)
-    images = torch.from_numpy(np.stack([scene.image1, scene.image2])[..., ::-1].copy()).permute(0, 3, 1, 2)[None]
+    images = torch.from_numpy(np.stack([scene.image1, scene.image2])[..., ::-1].copy()).permute(0, 3, 1, 2)[
+        None
+    ]
     made = load_object("examples.ptlflow_model:PatchBatch")()({"images": images})
     assert {key: tuple(value.shape) for key, value in made.items()} == {
         "flows": (1, 1, 2, 64, 80), "occs": (1, 1, 1, 64, 80), "confs": (1, 1, 1, 64, 80)

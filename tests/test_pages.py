@@ -15,7 +15,11 @@ ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 NEEDS = {"python": "h5py"}
 SHOWS = {
-    "python": ["(96, 128, 2) True None", "image 2: float images lie in [0, 1]", "torch.Size([2, 96, 128, 64])"],
+    "python": [
+        "(96, 128, 2) True None",
+        "image 2: float images lie in [0, 1]",
+        "torch.Size([2, 96, 128, 64])",
+    ],
     "export": ["True"],
 }
 

@@ -19,8 +19,8 @@ from patchbatch.errors import PatchBatchError
 class FlowCalculator:
     """`calc(prev, next, flow)`, as `cv2.DISOpticalFlow` has it; the model is loaded once.
 
-    Colour arrays are RGB here, as everywhere in this package. Grey frames, which OpenCV's own methods ask for, need
-    no thought; colour frames of `cv2.imread` and `cv2.VideoCapture` are BGR, to be turned round by `cv2.cvtColor`.
+    Colour arrays are RGB here, as everywhere in this package. Grey frames, which OpenCV's own methods ask
+    for, need no thought; colour frames of `cv2.imread` are BGR: turn them round by `cv2.cvtColor`.
 
     Parameters
     ----------
@@ -53,7 +53,10 @@ class FlowCalculator:
         self.result: FlowResult | None = None
 
     def calc(
-        self, prev: ImageLike, next: ImageLike, flow: NDArray[np.float32] | None = None  # noqa: A002 - as in OpenCV
+        self,
+        prev: ImageLike,
+        next: ImageLike,
+        flow: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
         """Return the flow from one frame to the next.
 
@@ -79,7 +82,11 @@ class FlowCalculator:
         )
         if flow is None:
             return self.result.flow
-        if not isinstance(flow, np.ndarray) or flow.dtype != np.float32 or flow.shape != self.result.flow.shape:
+        if (
+            not isinstance(flow, np.ndarray)
+            or flow.dtype != np.float32
+            or flow.shape != self.result.flow.shape
+        ):
             given = f"{flow.dtype} {flow.shape}" if isinstance(flow, np.ndarray) else type(flow).__name__
             raise PatchBatchError(
                 f"flow is {given}; give None, or a float32 array {self.result.flow.shape} to write to"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from flow.completion.stage import Completion
 from flow.cost import Meter
 from flow.dense import Found, make_dense
@@ -66,7 +64,9 @@ def choose(
     if not isinstance(judged, JudgedMatches):
         raise PatchBatchError(f"judged is a {type(judged).__name__}; give what judged_matches returns")
     first, second = load_pair(image1, image2)
-    levels = [given_pyramid(each, f"descriptors {i}")[0] for i, each in enumerate((descriptors1, descriptors2), 1)]
+    levels = [
+        given_pyramid(each, f"descriptors {i}")[0] for i, each in enumerate((descriptors1, descriptors2), 1)
+    ]
     for level in levels:
         if tuple(level.shape[:2]) != first.shape[:2]:
             raise PatchBatchError(

@@ -20,10 +20,10 @@ _OVERSHOOT = 1.0
 
 
 class FlowModel(nn.Module):
-    """`model(image1, image2)` -> a list with one flow, as `torchvision.models.optical_flow.raft_large` has it.
+    """`model(image1, image2)` -> a list with one flow, as torchvision's `raft_large` has it.
 
-    The network is a submodule, so that `.to(device)` moves it. The stages after matching run on the CPU, pair by
-    pair, and there are no gradients: this is for programs that evaluate, not for those that train.
+    The network is a submodule, so that `.to(device)` moves it. The stages after matching run on the CPU, pair
+    by pair, and there are no gradients: this is for programs that evaluate, not for those that train.
 
     Parameters
     ----------
@@ -48,7 +48,8 @@ class FlowModel(nn.Module):
     --------
     >>> from flow.synthetic import demo_scene
     >>> scene = demo_scene(64, 80)
-    >>> image1, image2 = (2 * torch.from_numpy(i).permute(2, 0, 1)[None] - 1 for i in (scene.image1, scene.image2))
+    >>> frames = scene.image1, scene.image2
+    >>> image1, image2 = (2 * torch.from_numpy(frame).permute(2, 0, 1)[None] - 1 for frame in frames)
     >>> [flow.shape for flow in FlowModel()(image1, image2)]
     [torch.Size([1, 2, 64, 80])]
     """
@@ -65,7 +66,10 @@ class FlowModel(nn.Module):
         self.eval()
 
     def forward(self, image1: Tensor, image2: Tensor, num_flow_updates: int | None = None) -> list[Tensor]:
-        """Return the flow of each pair; `num_flow_updates` is taken from torchvision's scripts, nothing iterates."""
+        """Return the flow of each pair.
+
+        `num_flow_updates`, which torchvision's scripts pass, says nothing here, as nothing iterates.
+        """
         flows = [torch.from_numpy(result.flow).permute(2, 0, 1) for result in self.estimate(image1, image2)]
         return [torch.stack(flows).to(image1.device)]
 
@@ -95,7 +99,9 @@ def _checked(images: Any, name: str) -> Tensor:
         shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
         raise PatchBatchError(f"{name} is {shape}; give a tensor (B, 3, H, W)")
     if not images.is_floating_point():
-        raise PatchBatchError(f"{name} is {images.dtype}; give floats in [-1, 1], as torchvision's transforms do")
+        raise PatchBatchError(
+            f"{name} is {images.dtype}; give floats in [-1, 1], as torchvision's transforms do"
+        )
     if images.device.type == "meta":
         raise PatchBatchError(f"{name} is on the device meta and holds no numbers; give another")
     values = images.detach().cpu().float()

@@ -28,9 +28,9 @@ def match(descriptors1: Any, descriptors2: Any, settings: MatchingSettings | Non
     Parameters
     ----------
     descriptors1, descriptors2
-        Pyramids, that is lists of `(H, W, D)` tensors or arrays, the full image first, each level half the size
-        of the one before (rounded up), as `describe_pyramid` makes them; or, for methods that look at the full
-        image alone, one such tensor each.
+        Pyramids, that is lists of `(H, W, D)` tensors or arrays, the full image first, each level half the
+        size of the one before (rounded up), as `describe_pyramid` makes them; or, for methods that look at
+        the full image alone, one such tensor each.
     settings
         `MatchingSettings`; None takes the defaults.
 
@@ -65,9 +65,8 @@ def judged_matches(
             f"descriptors 1 have {first[0].shape[2]} numbers on {first[0].device}, descriptors 2 "
             f"{second[0].shape[2]} on {second[0].device}; describe both images by one model"
         )
-    alone = [levels[0] if isinstance(given, torch.Tensor | np.ndarray) else levels
-             for given, levels in ((descriptors1, first), (descriptors2, second))]  # fmt: skip
-    return match_and_judge(*alone, settings)
+    single = [isinstance(given, torch.Tensor | np.ndarray) for given in (descriptors1, descriptors2)]
+    return match_and_judge(first[0] if single[0] else first, second[0] if single[1] else second, settings)
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,8 @@ class FlowResult:
         result is not `reliable`.
     confidence
         `(H, W)` float32 in [0, 1]: the probability that the flow is within 3 px of the truth, as the dense
-        stage was taught to tell; 0 where there is no value, 1 for an initial flow. It only orders pixels where
-        `calibrated` is False, and where the settings leave the choice out (`completion.method`).
+        stage was taught to tell; 0 where there is no value, 1 for an initial flow. It only orders pixels
+        where `calibrated` is False, and where the settings leave the choice out (`completion.method`).
     matches
         The checked matches that the flow was made from; none where it was made from an initial flow.
     calibrated
@@ -151,7 +151,7 @@ class FlowResult:
         Returns
         -------
         KeypointMatches
-            Three lists, of `cv2.KeyPoint`, `cv2.KeyPoint` and `cv2.DMatch`, as `cv2.drawMatches` takes them; the
-            most confident first. `response` is the confidence, `distance` 1 minus it.
+            Three lists, of `cv2.KeyPoint`, `cv2.KeyPoint` and `cv2.DMatch`, as `cv2.drawMatches` takes them;
+            the most confident first. `response` is the confidence, `distance` 1 minus it.
         """
         return keypoint_matches(self.matches, least_confidence, most)

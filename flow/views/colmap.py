@@ -1,6 +1,6 @@
 """Matches as a database of COLMAP, the way its documentation has it ("Database Format").
 
-Tables and columns are those that every version since 3.0 reads; newer ones add theirs when they open the file.
+Tables and columns are the oldest ones; newer versions add theirs when they open the file.
 Pixel centres lie at halves there, so that key points are moved by (0.5, 0.5).
 """
 
@@ -67,7 +67,9 @@ def write_colmap(path: FilePath, graph: ViewGraph, *, one_camera: bool = False) 
         raise PatchBatchError("the view graph has no pair; add one first")
     sizes = {view.shape for view in views}
     if one_camera and len(sizes) > 1:
-        raise PatchBatchError(f"images of the sizes {sorted(sizes)} are from no one camera; leave one_camera out")
+        raise PatchBatchError(
+            f"images of the sizes {sorted(sizes)} are from no one camera; leave one_camera out"
+        )
     with atomic_path(path) as temporary:
         try:
             with closing(sqlite3.connect(temporary)) as database, database:

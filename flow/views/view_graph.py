@@ -119,13 +119,16 @@ class ViewGraph:
         if name1 == name2 or (name1, name2) in self._pairs or (name2, name1) in self._pairs:
             raise PatchBatchError(f"{name1} and {name2} are no new pair; give each once")
         chosen = most_confident(given_matches(found, shape), least_confidence, most)
-        for name, size in ((name1, shape), (name2, shape2 or shape)):
+        sizes = {name1: (int(shape[0]), int(shape[1]))}
+        sizes[name2] = sizes[name1] if shape2 is None else (int(shape2[0]), int(shape2[1]))
+        for name, size in sizes.items():
             known = self._shapes.get(name, size)
-            if tuple(known) != tuple(size):
+            if known != size:
                 raise PatchBatchError(f"{name} is given as {size} and as {known}; it has one size")
-        rows, columns = shape2 or shape
-        inside = ((chosen.points2 >= -0.5) & (chosen.points2 <= np.array([columns, rows]) - 0.5)).all(axis=1)
-        self._shapes |= {name1: tuple(shape)} | {name2: tuple(shape2 or shape)}
+        rows, columns = sizes[name2]
+        limit = np.array([columns, rows]) - 0.5
+        inside = np.asarray(((chosen.points2 >= -0.5) & (chosen.points2 <= limit)).all(axis=1), np.bool_)
+        self._shapes |= sizes
         self._pairs[name1, name2] = chosen.select(inside)
 
     def views(self) -> list[View]:
@@ -138,21 +141,24 @@ class ViewGraph:
 
     def _joined(self) -> tuple[list[View], list[ViewPair]]:
         numbers = {name: number for number, name in enumerate(self._shapes)}
-        views, index = [], {}
+        views: list[View] = []
+        # Which key point an end of a match is, by pair and side.
+        index: dict[tuple[tuple[str, str], int], NDArray[np.intp]] = {}
         for name, shape in self._shapes.items():
             ends = [(pair, pair.index(name)) for pair in self._pairs if name in pair]
-            parts = [(self._pairs[pair].points1, self._pairs[pair].points2)[side] for pair, side in ends]
-            points = np.concatenate(parts)
-            sure = np.concatenate([self._pairs[pair].confidence for pair, _ in ends])
+            found = [self._pairs[pair] for pair, _ in ends]
+            parts = [(one.points1, one.points2)[side] for one, (_, side) in zip(found, ends, strict=True)]
+            points, sure = np.concatenate(parts), np.concatenate([one.confidence for one in found])
             kept, which = self._merged(points, sure)
             views.append(View(name, shape, points[kept], sure[kept]))
             cuts = np.cumsum([len(part) for part in parts])[:-1]
-            index |= {(pair, side): part for (pair, side), part in zip(ends, np.split(which, cuts), strict=True)}
+            index |= dict(zip(ends, np.split(which, cuts), strict=True))
         pairs = []
         for pair, matches in self._pairs.items():
             both = np.stack([index[pair, 0], index[pair, 1]], axis=1).astype(np.int32)
             once = _once_each(both, matches.confidence)
-            pairs.append(ViewPair(*(numbers[name] for name in pair), both[once], matches.confidence[once]))
+            first, second = (numbers[name] for name in pair)
+            pairs.append(ViewPair(first, second, both[once], matches.confidence[once]))
         return views, pairs
 
     def _merged(

@@ -1,7 +1,7 @@
 """Other people's descriptors as `Descriptor`s: patch networks, and functions that describe whole images.
 
-Images are whatever `given_grey` takes; functions get `(H, W)` float32 grey in [0, 1]. The border is mirrored without repeating the edge pixel, so there
-are H x W descriptors.
+Images are whatever `given_grey` takes; functions get `(H, W)` float32 grey in [0, 1]. The border is mirrored
+without repeating the edge pixel, so there are H x W descriptors.
 """
 
 from __future__ import annotations

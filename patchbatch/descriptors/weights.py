@@ -95,5 +95,7 @@ def _read_config(path: Path) -> PatchNetConfig:
             raise PatchBatchError(f"{path} is of a {described['model_type']!r} model, not of {MODEL_TYPE!r}")
         settings = json.dumps(described[KEY])
     except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise PatchBatchError(f"{path} describes no network of PatchBatch; export the folder again") from error
+        raise PatchBatchError(
+            f"{path} describes no network of PatchBatch; export the folder again"
+        ) from error
     return _config_of(settings, path)

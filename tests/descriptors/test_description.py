@@ -129,7 +129,7 @@ def test_context_puts_coarser_levels_beside_a_level(net, shape):
 
 @pytest.mark.parametrize("shape", [(4, 4, 2), (0, 5), (5,)])
 def test_other_shapes_are_refused(net, shape):
-    with pytest.raises(PatchBatchError, match="shape|pixels"):
+    with pytest.raises(PatchBatchError, match=r"shape|pixels"):
         describe(np.zeros(shape, np.float32), net)
 
 

@@ -28,16 +28,20 @@ def mean(patches):
     return patches.mean(dim=(2, 3))
 
 
+def in_one(grey):
+    return grey[..., None]
+
+
 DOORS = {
     "estimate_flow": lambda net, image: patchbatch.estimate_flow(image, FLOATS, matches=MATCHES).flow,
-    "estimate_flow, image 2": lambda net, image: patchbatch.estimate_flow(FLOATS, image, initial_flow=FLOW).flow,
+    "image 2": lambda net, image: patchbatch.estimate_flow(FLOATS, image, initial_flow=FLOW).flow,
     "describe": lambda net, image: patchbatch.describe(image, net, "float32"),
     "describe_pyramid": lambda net, image: patchbatch.describe_pyramid(image, net, precision="float32")[0],
     "describe_points": lambda net, image: patchbatch.describe_points(image, net, [[3, 4]], "float32"),
     "PatchNet": lambda net, image: net.describe_pyramid(image, 1, "float32")[0],
     "PatchDescriptor": lambda net, image: PatchDescriptor("mean", mean, 5).describe(image),
     "PatchDescriptor, at": lambda net, image: PatchDescriptor("mean", mean, 5).at(image, np.array([[3, 4]])),
-    "DenseDescriptor": lambda net, image: DenseDescriptor("g", lambda grey: grey[..., None], 1, 0).describe(image),
+    "DenseDescriptor": lambda net, image: DenseDescriptor("g", in_one, 1, 0).describe(image),
     "interpolate": lambda net, image: patchbatch.interpolate(MATCHES, image)[0],
     "refine": lambda net, image: patchbatch.refine(FLOW, image, FLOATS),
     "refine, image 2": lambda net, image: patchbatch.refine(FLOW, FLOATS, image),
@@ -105,12 +109,19 @@ def test_another_module_is_no_model_in_one_line():
 @pytest.mark.parametrize("points", [[[3.0, 4.0]], np.array([[3, 4]], np.uint8), torch.tensor([[3, 4]])])
 def test_points_are_taken_in_every_form(net, points):
     described = patchbatch.describe_points(FLOATS, net, points, "float32")
-    torch.testing.assert_close(described[0], patchbatch.describe(FLOATS, net, "float32")[4, 3], atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        described[0], patchbatch.describe(FLOATS, net, "float32")[4, 3], atol=1e-4, rtol=0
+    )
 
 
 @pytest.mark.parametrize(
     ("points", "says"),
-    [([[3.5, 4]], "between pixels"), ([3, 4], r"give \(N, 2\)"), ([[np.nan, 1]], "not finite"), ("x", "numbers")],
+    [
+        ([[3.5, 4]], "between pixels"),
+        ([3, 4], r"give \(N, 2\)"),
+        ([[np.nan, 1]], "not finite"),
+        ("x", "numbers"),
+    ],
 )
 def test_points_that_are_none_are_refused(net, points, says):
     with pytest.raises(PatchBatchError, match=says):
@@ -153,6 +164,15 @@ def test_matching_takes_arrays_and_says_what_does_not_fit(net):
 
 
 def test_names_are_found_by_completion_and_load_nothing_before():
-    for name in ("estimate_flow", "describe", "match", "interpolate", "choose", "refine", "FlowModel", "descriptors"):
+    for name in (
+        "estimate_flow",
+        "describe",
+        "match",
+        "interpolate",
+        "choose",
+        "refine",
+        "FlowModel",
+        "descriptors",
+    ):
         assert name in dir(patchbatch)
     assert patchbatch.descriptors.describe is patchbatch.describe

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def given_pyramid(descriptors: Any, name: str) -> list[Tensor]:
     levels = [_level(one, name) for one in ([descriptors] if single else descriptors)]
     if not levels:
         raise PatchBatchError(f"{name}: a pyramid is empty; give at least the full image")
-    for finer, coarser in zip(levels, levels[1:], strict=False):
+    for finer, coarser in pairwise(levels):
         expected = (-(-finer.shape[0] // 2), -(-finer.shape[1] // 2), finer.shape[2])
         if tuple(coarser.shape) != expected or coarser.device != finer.device:
             raise PatchBatchError(
@@ -50,7 +51,7 @@ def _level(values: Any, name: str) -> Tensor:
     if is_tensor(values):
         if values.device.type == "meta":
             raise PatchBatchError(f"{name} are on the device meta and hold no numbers; give others")
-        level = values.detach()
+        level: Tensor = values.detach()
     else:
         level = torch.from_numpy(np.ascontiguousarray(as_array(values, name, None)))
     if level.ndim != 3 or not level.numel():

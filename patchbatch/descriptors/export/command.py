@@ -34,7 +34,9 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=f"{EXPORT_FORMS.help()}\n\n{EPILOG}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", help="a shipped model's name, weights file, or folder of weights")
+    parser.add_argument(
+        "model", metavar="MODEL", help="a shipped model's name, weights file, or folder of weights"
+    )
     parser.add_argument("out", type=Path, metavar="OUT", help="OUT.onnx, OUT.pt2, or a folder")
     parser.add_argument("--images", action="store_true", help="describe whole images, not patches")
     parser.add_argument(
@@ -85,7 +87,9 @@ def _checked_form(arguments: argparse.Namespace) -> ExportForm:
     out: Path = arguments.out
     suffix = out.suffix.lower()
     if suffix in TORCHSCRIPT:
-        raise PatchBatchError(f"{out}: TorchScript is deprecated in torch; write .pt2 (torch.export) or .onnx")
+        raise PatchBatchError(
+            f"{out}: TorchScript is deprecated in torch; write .pt2 (torch.export) or .onnx"
+        )
     known = {form.suffix: form for form in EXPORT_FORMS.values()}
     form = known[""] if out.is_dir() else known.get(suffix)
     if form is None:

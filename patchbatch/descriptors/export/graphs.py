@@ -65,8 +65,8 @@ class ImageGraph(nn.Module):
         super().__init__()
         if not net.is_dense:
             raise PatchBatchError(
-                f"{net.name or 'this network'} describes patch by patch, not whole images; export its patches "
-                "(leave --images out), or take compact or fast"
+                f"{net.name or 'this network'} describes patch by patch, not whole images; export its "
+                "patches (leave --images out), or take compact or fast"
             )
         self.net = net.eval()
 
@@ -88,8 +88,9 @@ class ImageGraph(nn.Module):
         together = torch.cat(scales, dim=1)
         if self.net.joining is None:
             return together
-        joined: Tensor = self.net.joining(together.permute(0, 2, 3, 1).flatten(0, 2))
-        return joined.unflatten(0, (images.shape[0], *images.shape[2:])).permute(0, 3, 1, 2)
+        beside = together.permute(0, 2, 3, 1)
+        joined: Tensor = self.net.joining(beside.flatten(0, 2))
+        return joined.reshape(*beside.shape[:3], -1).permute(0, 3, 1, 2)
 
     def _described(self, images: Tensor) -> Tensor:
         """Describe one scale -> `(N, D, H, W)`."""

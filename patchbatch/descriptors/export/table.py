@@ -35,8 +35,8 @@ PLACE = "patchbatch.descriptors.export"
 EXPORT_FORMS = Table(
     "export form",
     [
-        ExportForm("onnx", "for onnxruntime and others, opset 20 unless --opset says", f"{PLACE}.programs:save_onnx",
-                   suffix=".onnx"),
+        ExportForm("onnx", "for onnxruntime and others, opset 20 unless --opset says",
+                   f"{PLACE}.programs:save_onnx", suffix=".onnx"),
         ExportForm("torch-export", "for torch.export.load, without this package",
                    f"{PLACE}.programs:save_torch_export", suffix=".pt2"),
         ExportForm("folder", "config.json and model.safetensors, as on Hugging Face; load_model reads it",

@@ -66,7 +66,7 @@ def _as_floats(patches: Tensor, weight: Tensor) -> Tensor:
 
 def _is_recorded(patches: Tensor) -> bool:
     """Whether torch only records what is done, so that there are no values to look at."""
-    recording: bool = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    recording: bool = torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
     return recording or patches.device.type == "meta"
 
 
@@ -76,5 +76,6 @@ def _check_scale(patches: Tensor) -> None:
         raise PatchBatchError("patches hold NaN or infinity; replace them")
     if low < -_FURTHEST or high > _FURTHEST:
         raise PatchBatchError(
-            f"patches lie in [0, 1] but these span [{low:g}, {high:g}]; divide by 255 (8-bit) or 65535 (16-bit)"
+            f"patches lie in [0, 1] but these span [{low:g}, {high:g}]; "
+            "divide by 255 (8-bit) or 65535 (16-bit)"
         )

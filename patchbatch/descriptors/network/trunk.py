@@ -104,10 +104,10 @@ class PatchTrunk(nn.Module):
             x = self.activate(x)
         return self._finish(x.flatten(1) + sides if self.config.sides else x.flatten(1))
 
-    def __prepare_scriptable__(self) -> PatchTrunk:  # noqa: PLW3201 - what torch.jit.script asks first
+    def __prepare_scriptable__(self) -> PatchTrunk:
         raise PatchBatchError(
-            "torch.jit.script does not take this network: TorchScript is deprecated and knows none of its checks; "
-            "use patchbatch-export MODEL OUT.pt2 (torch.export), OUT.onnx, or torch.jit.trace"
+            "torch.jit.script does not take this network: TorchScript is deprecated and knows none of its "
+            "checks; use patchbatch-export MODEL OUT.pt2 (torch.export), OUT.onnx, or torch.jit.trace"
         )
 
     def _fuses(self, index: int, x: Tensor) -> bool:

@@ -117,7 +117,15 @@ def test_what_is_no_image_is_refused_in_one_line(kind):
 
 
 def test_batches_are_told_from_single_images():
-    for single in (BYTES, FLOATS.tolist(), tensor(BYTES), "a.png", Image.fromarray(BYTES), [np.zeros(3)] * 2, []):
+    for single in (
+        BYTES,
+        FLOATS.tolist(),
+        tensor(BYTES),
+        "a.png",
+        Image.fromarray(BYTES),
+        [np.zeros(3)] * 2,
+        [],
+    ):
         assert given_images(single) is None
     for many in (np.stack([BYTES] * 2), torch.stack([tensor(BYTES)] * 2), ["a.png", "b.png"], [BYTES, BYTES],
                  (tensor(BYTES),) * 2, [Image.fromarray(BYTES)] * 2):  # fmt: skip
@@ -129,8 +137,8 @@ FLOW = RNG.normal(size=(5, 7, 2)).astype(np.float32)
 
 @pytest.mark.parametrize(
     "flow",
-    [FLOW, FLOW.astype(np.float64), FLOW.tolist(), FLOW[None], tensor(FLOW), tensor(FLOW)[None], torch.tensor(FLOW),
-     tensor(FLOW).requires_grad_()],
+    [FLOW, FLOW.astype(np.float64), FLOW.tolist(), FLOW[None], tensor(FLOW), tensor(FLOW)[None],
+     torch.tensor(FLOW), tensor(FLOW).requires_grad_()],
 )  # fmt: skip
 def test_what_holds_a_flow_does_not_matter(flow):
     taken = given_flow_array(flow, (5, 7))
@@ -157,10 +165,21 @@ def test_what_is_no_flow_is_refused(flow, says):
 
 def test_maps_have_the_size_of_the_image_and_lie_in_0_to_1():
     sure = RNG.random((5, 7), np.float32)
-    for given in (sure, sure.astype(np.float64), sure.tolist(), torch.from_numpy(sure)[None, None], sure[None]):
+    for given in (
+        sure,
+        sure.astype(np.float64),
+        sure.tolist(),
+        torch.from_numpy(sure)[None, None],
+        sure[None],
+    ):
         np.testing.assert_allclose(given_map(given, (5, 7), "the confidence"), sure, atol=1e-7)
     assert given_map(sure > 0.5, (5, 7), "the edge map").dtype == np.float32
-    wrong = (sure[:4], "has shape"), (sure - 1, "negative"), (sure * np.nan, "not finite"), (sure * 255, "divide")
+    wrong = (
+        (sure[:4], "has shape"),
+        (sure - 1, "negative"),
+        (sure * np.nan, "not finite"),
+        (sure * 255, "divide"),
+    )
     for given, says in wrong:
         with pytest.raises(PatchBatchError, match=says):
             given_map(given, (5, 7), "the confidence")
@@ -168,7 +187,13 @@ def test_maps_have_the_size_of_the_image_and_lie_in_0_to_1():
 
 def test_descriptors_are_taken_from_arrays_tensors_and_lists():
     first, second = RNG.random((5, 7, 4), np.float32), RNG.random((3, 4, 4), np.float32)
-    for given in (first, torch.from_numpy(first), [first], [first, torch.from_numpy(second)], (first, second)):
+    for given in (
+        first,
+        torch.from_numpy(first),
+        [first],
+        [first, torch.from_numpy(second)],
+        (first, second),
+    ):
         levels = given_pyramid(given, "descriptors 1")
         torch.testing.assert_close(levels[0], torch.from_numpy(first))
         assert all(isinstance(level, torch.Tensor) for level in levels)

@@ -11,7 +11,11 @@ from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.errors import PatchBatchError
 
 SMALL = PatchNetConfig(
-    patch_size=62, partial_windows=False, normalization="per-channel", channels=(2, 3, 4, 5, 6), unit_length=True
+    patch_size=62,
+    partial_windows=False,
+    normalization="per-channel",
+    channels=(2, 3, 4, 5, 6),
+    unit_length=True,
 )
 BYTES = np.random.default_rng(0).integers(0, 256, (3, 1, 62, 62), np.uint8)
 FLOATS = torch.from_numpy(BYTES.astype(np.float32) / 255)
@@ -25,8 +29,8 @@ def net():
 
 @pytest.mark.parametrize(
     "patches",
-    [BYTES, torch.from_numpy(BYTES), BYTES.astype(np.uint16) * 257, FLOATS.double(), FLOATS.numpy(), FLOATS.tolist(),
-     FLOATS.numpy().astype(np.float64)],
+    [BYTES, torch.from_numpy(BYTES), BYTES.astype(np.uint16) * 257, FLOATS.double(), FLOATS.numpy(),
+     FLOATS.tolist(), FLOATS.numpy().astype(np.float64)],
 )  # fmt: skip
 def test_the_scale_and_type_of_patches_do_not_matter(net, patches):
     expected = net.evaluate(FLOATS)

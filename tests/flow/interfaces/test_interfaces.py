@@ -82,7 +82,7 @@ def test_calc_writes_where_opencv_does(scene, expected):
     assert calculator.calc(bytes1, bytes2, place) is place
     np.testing.assert_array_equal(place, flow)
     for wrong in (np.zeros((64, 80, 2)), np.zeros((2, 64, 80), np.float32), [0]):
-        with pytest.raises(PatchBatchError, match="flow is .* give None, or a float32 array"):
+        with pytest.raises(PatchBatchError, match=r"flow is .* give None, or a float32 array"):
             calculator.calc(bytes1, bytes2, wrong)
 
 
@@ -98,11 +98,15 @@ def test_an_unknown_model_is_said_when_it_is_made():
 def test_stage_by_stage_is_the_whole(scene, expected):
     settings = flow_settings()
     net = load_model()
-    first, second = (describe_pyramid(image, net, precision="float32") for image in (scene.image1, scene.image2))
+    first, second = (
+        describe_pyramid(image, net, precision="float32") for image in (scene.image1, scene.image2)
+    )
     judged = judged_matches(first, second, settings.matching)
     chosen = choose(judged, scene.image1, scene.image2, first, second[0].numpy(), settings=settings)
     assert len(judged.matches) == len(expected.matches)
-    from_tensor = choose(judged, batch(scene.image1) / 2 + 0.5, scene.image2, first, second, settings=settings)
+    from_tensor = choose(
+        judged, batch(scene.image1) / 2 + 0.5, scene.image2, first, second, settings=settings
+    )
     assert np.abs(from_tensor.flow - chosen.flow).mean() < 1e-3
     refined = refine(chosen.flow, scene.image1, scene.image2, settings.refinement, chosen.confidence)
     assert np.abs(refined - expected.flow).mean() < 1e-3 < np.abs(chosen.flow - expected.flow).mean()

@@ -47,11 +47,15 @@ def test_warping_is_bilinear_between_pixels():
     x, y = np.meshgrid(np.arange(12, dtype=np.float32), np.arange(9, dtype=np.float32))
     there = cv2.remap(image, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderValue=(0, 0, 0))
     ours = warp(image, flow)
-    inside = (x + flow[..., 0] >= 0) & (x + flow[..., 0] <= 11) & (y + flow[..., 1] >= 0) & (y + flow[..., 1] <= 8)
+    inside = (
+        (x + flow[..., 0] >= 0) & (x + flow[..., 0] <= 11) & (y + flow[..., 1] >= 0) & (y + flow[..., 1] <= 8)
+    )
     np.testing.assert_allclose(ours[inside], there[inside], atol=1e-5)
     assert (ours[~inside] == 0).all() and inside.any() and not inside.all()
     np.testing.assert_array_equal(warp(image, np.zeros((9, 12, 2))), image)
-    np.testing.assert_array_equal(warp(image[..., 0], np.full((9, 12, 2), [2, 1]))[:-1, :-2], image[1:, 2:, 0])
+    np.testing.assert_array_equal(
+        warp(image[..., 0], np.full((9, 12, 2), [2, 1]))[:-1, :-2], image[1:, 2:, 0]
+    )
 
 
 def test_warping_refuses_what_does_not_fit(scene, result):

@@ -57,8 +57,8 @@ def test_a_point_is_followed_through_three_views():
     graph = ViewGraph()
     graph.add("a", "b", [[5.2, 5, 8.2, 6, 0.9]], shape=SHAPE)
     graph.add("b", "c", [[8, 6.1, 12, 7, 0.8]], shape=SHAPE)
-    assert [view.keypoints.tolist() for view in graph.views()] == [[[np.float32(5.2), 5]], [[np.float32(8.2), 6]],
-                                                                  [[12, 7]]]  # fmt: skip
+    points = [view.keypoints.tolist() for view in graph.views()]
+    assert points == [[[np.float32(5.2), 5]], [[np.float32(8.2), 6]], [[12, 7]]]
 
 
 def test_the_more_confident_of_two_matches_stays():
@@ -75,7 +75,9 @@ def test_colmap_reads_its_schema_by_hand(graph, tmp_path):
         cameras = list(database.execute("SELECT * FROM cameras"))
         points = {}
         for number, rows, columns, data in database.execute("SELECT * FROM keypoints"):
-            points[number] = np.frombuffer(data, "<f4").reshape(rows, columns) - 0.5  # pixel centres at halves
+            points[number] = (
+                np.frombuffer(data, "<f4").reshape(rows, columns) - 0.5
+            )  # pixel centres at halves
         stored = {}
         for pair, rows, columns, data in database.execute("SELECT * FROM matches"):
             second = pair % 2147483647

@@ -155,7 +155,7 @@ def _checked(found: Tensor, expected: Tensor) -> float:
     difference = float((found - expected).abs().max()) / scale
     if not difference <= TOLERANCE:
         raise PatchBatchError(
-            f"what was exported differs from torch by {difference:.1e}, above {TOLERANCE:g}; it is not written"
+            f"what was exported differs from torch by {difference:.1e}, above {TOLERANCE:g}; nothing is kept"
         )
     return difference
 

@@ -1,6 +1,14 @@
-from .pipeline import FlowResult as FlowResult
+from . import alignment as alignment
+from . import completion as completion
+from . import edges as edges
+from . import interfaces as interfaces
+from . import interpolation as interpolation
+from . import matching as matching
+from . import refinement as refinement
+from . import views as views
 from .pipeline import estimate_flow as estimate_flow
 from .presets import PRESETS as PRESETS
+from .results.result import FlowResult as FlowResult
 from .settings import FlowSettings as FlowSettings
 from .settings import flow_settings as flow_settings
 from .settings import read_settings as read_settings

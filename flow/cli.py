@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flow.cost import StageCost
-    from flow.inputs import Image
-    from flow.pipeline import Field, FlowResult
+    from flow.results.result import Field, FlowResult
+    from patchbatch.data.given.images import Image
     from patchbatch.descriptors.protocol import Descriptor
 
 __all__ = ["build_parser", "main"]
@@ -41,9 +41,10 @@ LONG_GFLOP = 1000.0
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     words = sys.argv[1:] if argv is None else argv
-    for command in (show, serve):
-        if words[:1] == [command.NAME]:
-            return command.main(words[1:])
+    if words[:1] == [show.NAME]:
+        return show.main(words[1:])
+    if words[:1] == [serve.NAME]:
+        return serve.main(words[1:])
     parser = build_parser()
     arguments = parser.parse_args(words)
     check_usage(parser, arguments)

@@ -14,11 +14,11 @@ from flow.completion.occlusion import occlusion_evidence
 from flow.completion.scene import scene_of
 from flow.completion.stage import Completion, complete
 from flow.cost import Meter
-from flow.inputs import Image
 from flow.interpolation.stage import fit_cells
 from flow.matching.matches import Matches
 from flow.matching.stage import JudgedMatches
 from flow.settings import FlowSettings
+from patchbatch.data.given.images import Image
 
 log = logging.getLogger(__name__)
 

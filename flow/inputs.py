@@ -11,29 +11,32 @@ from numpy.typing import NDArray
 
 from flow.matching.matches import Matches
 from patchbatch.data.formats import read_flow
-from patchbatch.data.images import as_float, read_image, to_grey
+from patchbatch.data.given.arrays import as_array
+from patchbatch.data.given.fields import given_flow_array, given_map
+from patchbatch.data.given.images import Image, ImageLike, given_image
+from patchbatch.data.images import to_grey
 from patchbatch.data.matches_io import BEYOND, read_edges, read_matches
 from patchbatch.errors import PatchBatchError
-from patchbatch.tables import in_one_line
 
 log = logging.getLogger(__name__)
 
-Image = NDArray[np.float32]
-ImageLike = str | PathLike[str] | NDArray[Any]
-MatchesLike = Matches | NDArray[Any] | str | PathLike[str]
-FlowLike = NDArray[np.float32] | str | PathLike[str]
-EdgesLike = NDArray[np.float32] | str | PathLike[str]
+MatchesLike = Any
+"""`Matches`, an array, tensor or list `(N, 4)` or `(N, 5)`, or a file; see `given_matches`."""
+FlowLike = Any
+"""An array `(H, W, 2)`, a tensor `(2, H, W)`, or a file; see `given_flow`."""
+EdgesLike = Any
+"""An array or tensor `(H, W)`, or a file; see `given_edges`."""
 
 
 def load_pair(image1: ImageLike, image2: ImageLike) -> tuple[Image, Image]:
-    """Read and check both images; colour only if both have it.
+    """Read and check both images, see `given_image`; colour only if both have it.
 
     Raises
     ------
     PatchBatchError
         For images that cannot be read, and two sizes.
     """
-    first, second = _load(image1, "image 1"), _load(image2, "image 2")
+    first, second = given_image(image1, "image 1"), given_image(image2, "image 2")
     if first.shape[:2] != second.shape[:2]:
         raise PatchBatchError(
             f"{_called(image1, 'image 1')} is {first.shape[1]}x{first.shape[0]} but "
@@ -44,47 +47,19 @@ def load_pair(image1: ImageLike, image2: ImageLike) -> tuple[Image, Image]:
     return to_grey(first), to_grey(second)
 
 
-def _load(image: ImageLike, name: str) -> Image:
-    if isinstance(image, str | PathLike):
-        return as_float(read_image(image))
-    numbers = as_array(image, name, None)
-    try:
-        return as_float(numbers)
-    except PatchBatchError as error:
-        raise PatchBatchError(f"{name}: {error}") from error
-
-
 def _called(image: ImageLike, name: str) -> str:
     return str(image) if isinstance(image, str | PathLike) else name
 
 
-def as_array(values: Any, name: str, dtype: type | None = np.float32) -> NDArray[Any]:
-    """Return what a caller hands in as an array of real numbers, of a type or of its own.
-
-    Raises
-    ------
-    PatchBatchError
-        For what numpy cannot make one of; says what `name` was given as.
-    """
-    try:
-        array = np.asarray(values)
-        if array.dtype.kind not in "biuf":
-            raise TypeError(f"numbers of type {array.dtype}")
-        return array if dtype is None else array.astype(dtype, copy=False)
-    except (TypeError, ValueError, RuntimeError) as error:
-        given = f"{name} is a {type(values).__name__} ({in_one_line(error)})"
-        raise PatchBatchError(f"{given}; give an array of numbers") from error
-
-
-def given_matches(matches: Matches | NDArray[Any] | str | PathLike[str], shape: tuple[int, ...]) -> Matches:
+def given_matches(matches: MatchesLike, shape: tuple[int, ...]) -> Matches:
     """Return matches that a caller brings, those that start outside the image moved into it with their end.
 
     Parameters
     ----------
     matches
-        `Matches`; an array `(N, 4)` or `(N, 5)`: x1, y1, x2, y2 in px and perhaps a score; or a text file of
-        such lines. Scores that all lie in [0, 1] are confidences; of others, such as DeepMatching's, nobody
-        knows the scale, so that every match counts the same.
+        `Matches`; an array, tensor or list `(N, 4)` or `(N, 5)`: x1, y1, x2, y2 in px and perhaps a score; or
+        a text file of such lines. Scores that all lie in [0, 1] are confidences; of others, such as
+        DeepMatching's, nobody knows the scale, so that every match counts the same.
     shape
         `(H, W)` of image 1.
 
@@ -132,22 +107,25 @@ def _checked_table(points1: NDArray[Any], points2: NDArray[Any], score: NDArray[
     return table
 
 
-def given_flow(initial: FlowLike, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def given_flow(
+    initial: FlowLike, shape: tuple[int, ...], name: str = "the initial flow"
+) -> NDArray[np.float32]:
     """Return the flow that a caller brings to be refined.
 
     Parameters
     ----------
     initial
-        `(H, W, 2)` px, or a flow file with a value everywhere.
+        `(H, W, 2)` px, a tensor `(2, H, W)`, or a flow file with a value everywhere.
     shape
         `(H, W)` of the images.
+    name
+        What an array is called in a message.
 
     Raises
     ------
     PatchBatchError
         For another shape, missing values, or a file that cannot be read.
     """
-    name = "the initial flow"
     if isinstance(initial, str | PathLike):
         name = str(initial)
         initial, valid = read_flow(initial)
@@ -155,12 +133,7 @@ def given_flow(initial: FlowLike, shape: tuple[int, ...]) -> NDArray[np.float32]
             raise PatchBatchError(
                 f"{name} has no value at {(~valid).sum()} pixels; fill them, or give what is known as matches"
             )
-    flow = as_array(initial, name)
-    if flow.shape != (*shape, 2):
-        raise PatchBatchError(f"{name} has the shape {flow.shape}; give {(*shape, 2)} for these images")
-    if not (np.abs(flow) < BEYOND).all():  # false for NaN
-        raise PatchBatchError(f"{name} holds numbers that are not finite or beyond 1e9; fill those pixels")
-    return flow
+    return given_flow_array(initial, shape, name)
 
 
 def given_edges(edges: EdgesLike, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -169,8 +142,8 @@ def given_edges(edges: EdgesLike, shape: tuple[int, ...]) -> NDArray[np.float32]
     Raises
     ------
     PatchBatchError
-        For a file that cannot be read, or another size.
+        For a file that cannot be read, another size, or values that are no strengths.
     """
     if not isinstance(edges, str | PathLike):
-        return as_array(edges, "the edge map")
+        return given_map(edges, shape, "the edge map")
     return read_edges(edges, (shape[0], shape[1]))

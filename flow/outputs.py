@@ -25,8 +25,8 @@ from patchbatch.data.pfm import write_pfm
 from patchbatch.errors import PatchBatchError
 
 if TYPE_CHECKING:
-    from flow.inputs import Image
-    from flow.pipeline import Field, FlowResult
+    from flow.results.result import Field, FlowResult
+    from patchbatch.data.given.images import Image
 
 PICTURES = (".png", ".jpg", ".jpeg", ".ppm", ".tif", ".tiff", ".bmp")
 MAPS = (".pfm", ".npy", *PICTURES)

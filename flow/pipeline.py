@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from flow.alignment.stage import Alignment, find_alignment
 from flow.bars import bars
@@ -22,8 +20,6 @@ from flow.dense import Found, make_dense
 from flow.inputs import (
     EdgesLike,
     FlowLike,
-    Image,
-    ImageLike,
     MatchesLike,
     given_edges,
     given_flow,
@@ -37,9 +33,12 @@ from flow.matching.stage import match_and_judge
 from flow.matching.table import MATCHERS
 from flow.presets import PRESETS
 from flow.refinement.stage import refine
+from flow.results.result import LEAST_MATCHED, Field, FlowResult
 from flow.settings import FlowSettings, flow_settings, with_methods
+from patchbatch.data.given.images import Image, ImageLike
 from patchbatch.data.images import to_grey
 from patchbatch.descriptors.checked import as_descriptor, described_pyramid
+from patchbatch.descriptors.description import pyramid_levels
 from patchbatch.descriptors.network.trunk import PatchTrunk
 from patchbatch.descriptors.protocol import Descriptor
 from patchbatch.descriptors.remembered import is_remembered
@@ -47,93 +46,6 @@ from patchbatch.errors import PatchBatchError
 from patchbatch.models import MODELS, load_descriptor
 
 log = logging.getLogger(__name__)
-
-# The coarsest level is searched exhaustively, so it may have about this many pixels.
-TOP_LEVEL_PIXELS = 10_000
-
-# Fewer matches are taken for chance. Of unrelated frames up to 0.01 of the seeds match, of a picture turned
-# by 25 degrees 0.16, of the pair of KITTI 2015 that has most of its motion out of sight 0.64.
-LEAST_MATCHED = 0.04
-FEW_MATCHED = 0.2
-"""With fewer, and image 2 not turned back, the user is told."""
-
-Field = tuple[NDArray[np.float32], NDArray[np.bool_]]
-
-
-@dataclass(frozen=True)
-class FlowResult:
-    """What `estimate_flow` returns.
-
-    Attributes
-    ----------
-    flow
-        `(H, W, 2)` float32: u to the right and v downward in pixels, from image 1 to image 2.
-    valid
-        `(H, W)` bool, where `flow` has a value: everywhere, but for sparse results, and nowhere where the
-        result is not `reliable`.
-    confidence
-        `(H, W)` float32 in [0, 1]; 0 where there is no value.
-    matches
-        The checked matches that the flow was made from; none where it was made from an initial flow.
-    calibrated
-        Whether the matches' confidence is a probability: fitted for this model and matcher, or by weights in
-        the settings. Otherwise it only orders them.
-    matched
-        Share of the seeds of image 1 whose match is believed, in [0, 1]. For matches that were brought 1, or
-        0 if there are none; for an initial flow 1.
-    homography
-        `(3, 3)` float64, pixels of image 1 to about those of image 2, where image 2 is turned, zoomed or
-        tilted so far that it was matched as it is seen through it; None elsewhere.
-    seconds
-        Wall time by stage ("describe", "match", perhaps "align", "interpolate", "complete", "refine") and of
-        the whole ("total").
-    costs
-        The same stages with arithmetic and peak memory.
-    stages
-        With `keep_stages`: (flow, valid) after "matches", "interpolated", "chosen" and "refined".
-    descriptors, descriptors2
-        With `keep_stages`: the descriptors of image 1, `(H, W, D)`, and of image 2 as it was matched.
-    occluded
-        `(H, W)` float32 in [0, 1], how likely the pixel is not seen in image 2, hidden or out of the frame;
-        0.5 where nothing is known because the result is not `reliable`; None for sparse results, and where
-        matches or an initial flow were given.
-    """
-
-    flow: NDArray[np.float32]
-    valid: NDArray[np.bool_]
-    confidence: NDArray[np.float32]
-    matches: Matches
-    calibrated: bool
-    seconds: dict[str, float]
-    costs: dict[str, StageCost] = field(default_factory=dict)
-    stages: dict[str, Field] = field(default_factory=dict)
-    descriptors: Tensor | None = None
-    occluded: NDArray[np.float32] | None = None
-    matched: float = 1.0
-    homography: NDArray[np.float64] | None = None
-    descriptors2: Tensor | None = None
-
-    @property
-    def reliable(self) -> bool:
-        """Whether enough was matched to speak of a motion; if not, nothing is `valid` and all flow is 0."""
-        return self.matched >= LEAST_MATCHED
-
-    @property
-    def warning(self) -> str | None:
-        """What a user has to know about the result, one line; None if there is nothing."""
-        if self.reliable:
-            if self.homography is None and self.matched < FEW_MATCHED:
-                return (
-                    f"only {100 * self.matched:.0f} % of image 1 could be matched: much of the flow is "
-                    "guessed, see the confidence"
-                )
-            return None
-        if not len(self.matches):
-            return "there are no matches, so no motion is known: are these two views of one scene?"
-        return (
-            f"hardly anything could be matched ({100 * self.matched:.1f} % of image 1, as by chance), so no "
-            "motion is known: are these two views of one scene?"
-        )
 
 
 def estimate_flow(
@@ -160,7 +72,8 @@ def estimate_flow(
     Parameters
     ----------
     image1, image2
-        Paths, or arrays `(H, W)` or `(H, W, 3)` RGB (uint8, uint16, or float in [0, 1]), of one size.
+        Of one size: paths; arrays `(H, W)` or `(H, W, 3)` RGB, tensors `(3, H, W)` on any device (uint8,
+        uint16, or float in [0, 1]); pictures of PIL. See `given_image`.
     model
         A shipped model's name, a weights file, `package.module:factory`, a network from `load_model`, any
         other `Descriptor`, or a patch network `(N, 1, P, P) -> (N, D)` with `patch_size`. None takes the
@@ -179,8 +92,8 @@ def estimate_flow(
         Of the matcher's random search, in place of the settings'; the same seed gives the same flow on the
         same machine.
     edges
-        `(H, W)` float32 in [0, 1], strength of motion borders in image 1, or a file that `read_edges` reads;
-        None takes `gradient_edges`.
+        `(H, W)` in [0, 1], strength of motion borders in image 1, or a file that `read_edges` reads; None
+        takes `gradient_edges`.
     matches
         Matches to go on from, so that nothing is described or matched: `Matches`, an array `(N, 4)` or
         `(N, 5)` of x1, y1, x2, y2 and perhaps confidence, or a file that `read_matches` reads. See
@@ -222,7 +135,9 @@ def estimate_flow(
     if matches is not None:
         found = Found(given_matches(matches, first.shape[:2]), False)
     else:
-        descriptor = chosen.description.applied_to(_descriptor(model or PRESETS[preset].model, device))
+        descriptor = chosen.description.applied_to(
+            descriptor_of(PRESETS[preset].model if model is None else model, device)
+        )
         found, alignment = _find_aligned(first, second, descriptor, precision, chosen, meter)
         if alignment is not None:
             second = alignment.applied_to(second)
@@ -278,8 +193,14 @@ def _nothing_known(result: FlowResult) -> FlowResult:
 _refine = refine
 
 
-def _descriptor(model: Any, device: str) -> Descriptor:
-    """Return what a caller handed in as a descriptor; names are loaded."""
+def descriptor_of(model: Any, device: str = "auto") -> Descriptor:
+    """Return what a caller handed in as a descriptor; names are loaded, networks stay where they are.
+
+    Raises
+    ------
+    PatchBatchError
+        For unknown names, files that cannot be read, and what describes nothing.
+    """
     if isinstance(model, str | PathLike):
         return load_descriptor(model, device)
     parameters = model.parameters() if isinstance(model, torch.nn.Module) else iter(())
@@ -399,11 +320,6 @@ def _known_name(descriptor: Descriptor) -> str:
     name = descriptor.name
     borrowed = name in MODELS and not MODELS[name].target and not isinstance(descriptor, PatchTrunk)
     return "" if borrowed else name
-
-
-def pyramid_levels(shape: tuple[int, ...]) -> int:
-    """Return the number of levels until an image `(H, W)` has at most about `TOP_LEVEL_PIXELS` pixels."""
-    return 1 + max(0, math.ceil(math.log(shape[0] * shape[1] / TOP_LEVEL_PIXELS, 4)))
 
 
 def sparse_field(matches: Matches, shape: tuple[int, ...]) -> Field:

@@ -9,11 +9,26 @@ from typing import Any
 import lazy_loader
 
 # The one look upward: by name only, nothing of `flow` is imported before it is called for.
-_UPWARD = {"FlowResult": "flow.pipeline", "estimate_flow": "flow.pipeline"}
+_UPWARD = {
+    "FlowCalculator": "flow.interfaces.calculator",
+    "FlowModel": "flow.interfaces.flow_model",
+    "FlowResult": "flow.results.result",
+    "choose": "flow.interfaces.choose",
+    "estimate_flow": "flow.pipeline",
+    "interpolate": "flow.interpolation.stage",
+    "judged_matches": "flow.matching.stage",
+    "match": "flow.matching.stage",
+    "refine": "flow.refinement.stage",
+}
 
 _own, _, _names = lazy_loader.attach(
     __name__,
-    submod_attrs={"errors": ["PatchBatchError"], "models": ["load_descriptor", "load_model", "model_names"]},
+    submodules=["data", "descriptors", "training", "transfer"],
+    submod_attrs={
+        "descriptors.description": ["describe", "describe_points", "describe_pyramid"],
+        "errors": ["PatchBatchError"],
+        "models": ["load_descriptor", "load_model", "model_names"],
+    },
 )
 __all__ = [*_names, *_UPWARD, "__version__"]  # noqa: PLE0604 - they are strings
 

@@ -56,7 +56,8 @@ def load_model(name: str | os.PathLike[str] = DEFAULT_MODEL, device: str = "cpu"
     Parameters
     ----------
     name
-        A shipped model's name (`model_names()`), or the path of a `.safetensors` file that the trainer wrote.
+        A shipped model's name (`model_names()`), the path of a `.safetensors` file that the trainer wrote, or
+        of a folder that `patchbatch-export` did. No network is asked.
     device
         "auto", "cpu", "cuda", "cuda:1", "mps" ...
 
@@ -143,7 +144,7 @@ def check_model(spec: str | os.PathLike[str]) -> None:
 
 
 def weights_file(name: str | os.PathLike[str]) -> Path:
-    """Return the file of a shipped model, or the given path of a weights file.
+    """Return the file of a shipped model, the given path of a weights file, or that in a folder of weights.
 
     Raises
     ------
@@ -156,7 +157,12 @@ def weights_file(name: str | os.PathLike[str]) -> Path:
     if Path(text).is_file():
         return Path(text)
     if Path(text).is_dir():
-        raise PatchBatchError(f"{text} is a folder; name the weights file in it")
+        inside = Path(text) / "model.safetensors"
+        if inside.is_file() and inside.with_name("config.json").is_file():
+            return inside
+        raise PatchBatchError(
+            f"{text} is a folder without config.json and model.safetensors; name the weights file in it"
+        )
     if text.endswith(".safetensors"):
         raise PatchBatchError(f"no weights file {text}; check the name")
     raise PatchBatchError(

@@ -7,7 +7,10 @@ import sys
 import types
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+import torch
 
 from flow.synthetic import demo_scene
 from patchbatch.data import write_image
@@ -58,6 +61,47 @@ def test_the_tour_runs_cell_by_cell(tmp_path):
     assert re.search(r"end-point error 0\.\d+ px, median 0\.0", out)
     x, y, true_x, true_y = map(float, re.search(r"nearest (\S+), (\S+); true (\S+), (\S+)", out).groups())
     assert max(abs(x - true_x), abs(y - true_y)) < 3
+
+
+@pytest.mark.slow
+def test_registering_with_kornia_finds_the_homography(tmp_path):
+    picture = demo_scene(200, 260).image1
+    truth = np.array([[1.02, 0.03, 6], [-0.02, 0.98, -4], [5e-5, -3e-5, 1]])
+    write_image(tmp_path / "a.png", picture)
+    write_image(tmp_path / "b.png", np.clip(cv2.warpPerspective(picture, truth, (260, 200)), 0, 1))
+    out = run(tmp_path, str(ROOT / "examples" / "register_with_kornia.py"), "a.png", "b.png", "back.png")
+    matches, fitting, off, before, after = (
+        float(one) for one in re.findall(r"\d+\.?\d*", out.replace("one", ""))
+    )
+    assert fitting > 0.9 * matches > 500 and off < 1 and after < before / 4
+    assert (tmp_path / "back.png").exists()
+
+
+@pytest.mark.slow
+def test_the_model_for_ptlflow_takes_and_gives_what_ptlflow_does(monkeypatch):
+    """With a stand-in for its base class, which needs a training framework."""
+    base = types.ModuleType("ptlflow.models.base_model.base_model")
+
+    class BaseModel(torch.nn.Module):
+        def __init__(self, output_stride):
+            super().__init__()
+            self.output_stride = output_stride
+
+    base.BaseModel = BaseModel
+    for name in ("ptlflow", "ptlflow.models", "ptlflow.models.base_model"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setitem(sys.modules, base.__name__, base)
+    monkeypatch.syspath_prepend(str(ROOT))
+    scene = demo_scene(64, 80)
+    images = torch.from_numpy(np.stack([scene.image1, scene.image2])[..., ::-1].copy()).permute(0, 3, 1, 2)[
+        None
+    ]
+    made = load_object("examples.ptlflow_model:PatchBatch")()({"images": images})
+    assert {key: tuple(value.shape) for key, value in made.items()} == {
+        "flows": (1, 1, 2, 64, 80), "occs": (1, 1, 1, 64, 80), "confs": (1, 1, 1, 64, 80)
+    }  # fmt: skip
+    error = made["flows"][0, 0].permute(1, 2, 0).numpy() - scene.flow
+    assert np.linalg.norm(error, axis=2)[scene.visible].mean() < 1
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ COMMANDS = {
     "patchbatch-flow": "flow.cli",
     "benchmarks": "benchmarks.__main__",
     "patchbatch.transfer.train_images": "patchbatch.transfer.train_images.command",
+    "patchbatch-export": "patchbatch.descriptors.export.command",
     "patchbatch-verify": "patchbatch.transfer.cli",
     "patchbatch.descriptors.train": "patchbatch.descriptors.train.command",
     "flow.completion.train": "flow.completion.train.command",
@@ -23,6 +24,7 @@ WORDS = {
     "patchbatch-flow": ["a.png", "b.png"],
     "benchmarks": ["flow", "chairs", "."],
     "patchbatch.transfer.train_images": ["--data", "x", "--output", "out"],
+    "patchbatch-export": ["compact", "out.onnx"],
     "patchbatch-verify": ["x.npy"],
     "patchbatch.descriptors.train": ["--photos", ".", "--output", "out"],
     "flow.completion.train": [
@@ -107,7 +109,7 @@ def test_no_command_shows_a_traceback(name, error, tmp_path):
     assert (
         done.returncode == 1
         and done.stderr.count("\n") == 1
-        and done.stderr.startswith(("error: ", "patchbatch-flow: "))
+        and done.stderr.startswith(("error: ", "patchbatch-flow: ", "patchbatch-export: "))
     )
     assert not list(tmp_path.iterdir())
 

@@ -18,7 +18,8 @@ from benchmarks.datasets import load_frames
 from benchmarks.environment import describe_environment
 from benchmarks.metrics import endpoint_error, is_outlier
 from benchmarks.progress import Figure, Progress
-from flow.pipeline import FlowResult, estimate_flow
+from flow.pipeline import estimate_flow
+from flow.results.result import FlowResult
 from patchbatch.data.datasets.pairs import FlowPair, Truth
 from patchbatch.descriptors.protocol import Descriptor
 from patchbatch.errors import PatchBatchError

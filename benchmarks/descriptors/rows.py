@@ -21,7 +21,8 @@ from benchmarks.environment import describe_environment
 from benchmarks.progress import Figure, Progress
 from patchbatch.data.datasets.pairs import FlowPair
 from patchbatch.data.datasets.table import DATASETS
-from patchbatch.descriptors.adapters import Image, Points
+from patchbatch.data.given.images import Image
+from patchbatch.descriptors.adapters import Points
 from patchbatch.descriptors.description import describe_points
 from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.descriptors.protocol import Descriptor

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from patchbatch.descriptors.adapters import DenseDescriptor, Image, Points
+from patchbatch.data.given.images import Image
+from patchbatch.descriptors.adapters import DenseDescriptor, Points
 from patchbatch.descriptors.description import pad_for_patches
 
 NUMBERS = 128

@@ -21,7 +21,7 @@ from patchbatch.progress import in_time
 
 if TYPE_CHECKING:
     from benchmarks.flow.settings import FlowBenchmark
-    from flow.pipeline import Field, FlowResult
+    from flow.results.result import Field, FlowResult
     from flow.settings import FlowSettings
     from patchbatch.descriptors.protocol import Descriptor
 

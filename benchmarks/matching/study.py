@@ -28,8 +28,8 @@ from flow.matching.confidence import FITTED
 from flow.matching.settings import MatchingSettings
 from flow.matching.stage import match_both_ways
 from flow.matching.table import DEFAULT_MATCHER
-from flow.pipeline import pyramid_levels
 from patchbatch.data.datasets.pairs import FlowPair
+from patchbatch.descriptors.description import pyramid_levels
 from patchbatch.descriptors.protocol import Descriptor
 from patchbatch.models import load_descriptor
 from patchbatch.runs.journal import plain

@@ -20,13 +20,14 @@ from flow.matching.search_settings import ExactMatcherSettings
 from flow.matching.settings import MatchingSettings
 from flow.matching.stage import match
 from flow.matching.table import MATCHERS
-from flow.pipeline import estimate_flow, pyramid_levels
+from flow.pipeline import estimate_flow
 from flow.refinement.stage import refine
 from flow.settings import FlowSettings
 from flow.synthetic import demo_scene
 from patchbatch.data.images import to_grey
 from patchbatch.data.scenes.render import ScenePair
 from patchbatch.descriptors.adapters import PatchDescriptor
+from patchbatch.descriptors.description import pyramid_levels
 from patchbatch.descriptors.patch_net import PatchNet
 from patchbatch.descriptors.protocol import Descriptor
 from patchbatch.devices import resolve_precision

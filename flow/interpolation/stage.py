@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow.edges.gradient import gradient_edges
+from flow.inputs import EdgesLike, MatchesLike, given_edges, given_matches
 from flow.interpolation.estimators.weights import kernel_weights
 from flow.interpolation.extrapolation import blend_regional_motion
 from flow.interpolation.geodesic import distance_transform
@@ -27,6 +28,7 @@ from flow.interpolation.support import neighbour_support
 from flow.interpolation.table import ESTIMATORS
 from flow.matching.matches import Matches
 from patchbatch.compiled import njit, prange
+from patchbatch.data.given.images import ImageLike, given_image
 from patchbatch.errors import PatchBatchError
 
 # The confidence of a filled pixel falls to a third at this distance from the closest match: ten steps of a
@@ -67,9 +69,9 @@ class Cells:
 
 
 def interpolate(
-    matches: Matches,
-    image: NDArray[np.float32],
-    edges: NDArray[np.float32] | None = None,
+    matches: MatchesLike,
+    image: ImageLike,
+    edges: EdgesLike | None = None,
     settings: InterpolationSettings | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return a flow for every pixel and how far to trust it.
@@ -81,12 +83,12 @@ def interpolate(
     Parameters
     ----------
     matches
-        Any number. Starts outside are moved to the border of the image; of several on one pixel the most
-        confident counts. Ends may lie outside.
+        Any number, as `flow.inputs.given_matches` takes them. Starts outside are moved to the border of the
+        image; of several on one pixel the most confident counts. Ends may lie outside.
     image
-        Image 1, `(H, W)` or `(H, W, 3)` RGB float32 in [0, 1].
+        Image 1, a file, array, tensor or picture as `given_image` takes it.
     edges
-        `(H, W)` float32 in [0, 1], strength of motion borders; `None` means `gradient_edges(image)`.
+        `(H, W)` in [0, 1] or a file, strength of motion borders; `None` means `gradient_edges(image)`.
     settings
         `None` means `InterpolationSettings()`.
 
@@ -111,6 +113,10 @@ def interpolate(
     >>> flow[0, 0].tolist(), round(float(confidence[1, 2]), 2)
     ([1.0, 1.0], 1.0)
     """
+    image = given_image(image)
+    if not isinstance(matches, Matches):
+        matches = given_matches(matches, image.shape[:2])
+    edges = None if edges is None else given_edges(edges, image.shape[:2])
     cells = fit_cells(matches, image, edges, settings)
     if cells is None:
         return np.zeros((*image.shape[:2], 2), np.float32), np.zeros(image.shape[:2], np.float32)

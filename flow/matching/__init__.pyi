@@ -20,6 +20,8 @@ from .seeds import DenseMatches as DenseMatches
 from .seeds import SeedField as SeedField
 from .settings import ConfidenceWeights as ConfidenceWeights
 from .settings import MatchingSettings as MatchingSettings
+from .stage import JudgedMatches as JudgedMatches
+from .stage import judged_matches as judged_matches
 from .stage import match as match
 from .subpixel import refine_subpixel as refine_subpixel
 from .table import MATCHERS as MATCHERS

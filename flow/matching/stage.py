@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,21 +16,21 @@ from flow.matching.matches import Matches
 from flow.matching.seeds import DenseMatches
 from flow.matching.settings import MatchingSettings
 from flow.matching.table import MATCHERS, Matcher
+from patchbatch.data.given.descriptors import given_pyramid
 from patchbatch.errors import PatchBatchError
 
 Descriptors = torch.Tensor | Sequence[torch.Tensor]
 
 
-def match(
-    descriptors1: Descriptors, descriptors2: Descriptors, settings: MatchingSettings | None = None
-) -> Matches:
+def match(descriptors1: Any, descriptors2: Any, settings: MatchingSettings | None = None) -> Matches:
     """Match two described images and keep what can be believed.
 
     Parameters
     ----------
     descriptors1, descriptors2
-        Pyramids, that is lists of `(H, W, D)` tensors, the full image first, each level half the size of the
-        one before (rounded up); or, for methods that look at the full image alone, one such tensor each.
+        Pyramids, that is lists of `(H, W, D)` tensors or arrays, the full image first, each level half the
+        size of the one before (rounded up), as `describe_pyramid` makes them; or, for methods that look at
+        the full image alone, one such tensor each.
     settings
         `MatchingSettings`; None takes the defaults.
 
@@ -51,7 +52,21 @@ def match(
     >>> match(d, d, settings).vectors.max()
     np.float32(0.0)
     """
-    return match_and_judge(descriptors1, descriptors2, settings).matches
+    return judged_matches(descriptors1, descriptors2, settings).matches
+
+
+def judged_matches(
+    descriptors1: Any, descriptors2: Any, settings: MatchingSettings | None = None
+) -> JudgedMatches:
+    """Do the work of `match`, and keep what it drops beside it. Arguments and errors are the same."""
+    first, second = given_pyramid(descriptors1, "descriptors 1"), given_pyramid(descriptors2, "descriptors 2")
+    if first[0].shape[2] != second[0].shape[2] or first[0].device != second[0].device:
+        raise PatchBatchError(
+            f"descriptors 1 have {first[0].shape[2]} numbers on {first[0].device}, descriptors 2 "
+            f"{second[0].shape[2]} on {second[0].device}; describe both images by one model"
+        )
+    single = [isinstance(given, torch.Tensor | np.ndarray) for given in (descriptors1, descriptors2)]
+    return match_and_judge(first[0] if single[0] else first, second[0] if single[1] else second, settings)
 
 
 @dataclass(frozen=True)
@@ -82,7 +97,7 @@ class JudgedMatches:
 def match_and_judge(
     descriptors1: Descriptors, descriptors2: Descriptors, settings: MatchingSettings | None = None
 ) -> JudgedMatches:
-    """Do the work of `match`, and keep what it drops beside it. Arguments and errors are the same."""
+    """Do the work of `judged_matches` on pyramids that need no checks."""
     settings = settings or MatchingSettings()
     dense = match_both_ways(descriptors1, descriptors2, settings)
     return JudgedMatches(dense, *judge(dense, settings))

@@ -20,7 +20,7 @@ from patchbatch.data.pfm import write_pfm
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from flow.pipeline import FlowResult
+    from flow.results.result import FlowResult
 
 # What `save_stages` may write.
 STAGE_FILES = (

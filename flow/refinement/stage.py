@@ -17,13 +17,18 @@ only takes their data term away.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from flow.inputs import FlowLike, given_flow, load_pair
 from flow.refinement.settings import RefinementSettings
 from flow.refinement.table import REFINEMENTS
 from flow.refinement.variational import data_term, diffusivities, edge_weight, increment_of, prepared
+from patchbatch.data.given.fields import given_map
+from patchbatch.data.given.images import ImageLike
 from patchbatch.data.images import to_grey
 from patchbatch.errors import PatchBatchError
 
@@ -32,11 +37,11 @@ _TRUST_RAMP = 0.1
 
 
 def refine(
-    flow: NDArray[np.float32],
-    image1: NDArray[np.float32],
-    image2: NDArray[np.float32],
+    flow: FlowLike,
+    image1: ImageLike,
+    image2: ImageLike,
     settings: RefinementSettings | None = None,
-    confidence: NDArray[np.float32] | None = None,
+    confidence: Any = None,
 ) -> NDArray[np.float32]:
     """Return the flow moved towards a nearby minimum of the energy; the input is left alone.
 
@@ -46,9 +51,10 @@ def refine(
     Parameters
     ----------
     flow
-        `(H, W, 2)` float32, u to the right and v downward, in px.
+        `(H, W, 2)` or a tensor `(2, H, W)`, u to the right and v downward, in px; or a file with a value at
+        every pixel.
     image1, image2
-        `(H, W)` or `(H, W, 3)` RGB float32 in [0, 1].
+        Files, arrays, tensors or pictures of one size, as `given_image` takes them.
     settings
         `None` means `RefinementSettings()`.
     confidence
@@ -72,8 +78,12 @@ def refine(
     0.0
     """
     settings = settings or RefinementSettings()
-    _check(flow, image1, image2, confidence)
-    trusted = np.ones(flow.shape[:2], np.float32) if confidence is None else confidence
+    image1, image2 = load_pair(image1, image2)
+    shape = image1.shape[:2]
+    flow = given_flow(flow, shape, "the flow")
+    trusted = np.ones(shape, np.float32)
+    if confidence is not None:
+        trusted = given_map(confidence, shape, "the confidence")
     step = REFINEMENTS[settings.method].load()
     refined: NDArray[np.float32] = step(flow, image1, image2, trusted, settings)
     if not np.isfinite(refined).all():
@@ -95,24 +105,6 @@ def _within_reach(
     move = refined - flow
     length = np.linalg.norm(move, axis=-1, keepdims=True)
     return np.asarray(flow + move / (1 + (length / reach_px) ** 4), np.float32)
-
-
-def _check(
-    flow: NDArray[np.float32],
-    image1: NDArray[np.float32],
-    image2: NDArray[np.float32],
-    confidence: NDArray[np.float32] | None,
-) -> None:
-    if image1.shape != image2.shape:
-        raise PatchBatchError(f"image 1 is {image1.shape} but image 2 is {image2.shape}; crop or resize one")
-    if flow.shape != (*image1.shape[:2], 2):
-        raise PatchBatchError(
-            f"the flow has shape {flow.shape}; give {(*image1.shape[:2], 2)} for these images"
-        )
-    if not np.isfinite(flow).all():
-        raise PatchBatchError("the flow holds values that are not finite; fill its holes first")
-    if confidence is not None and confidence.shape != flow.shape[:2]:
-        raise PatchBatchError(f"the confidence has shape {confidence.shape}; give {flow.shape[:2]}")
 
 
 def _share(confidence: NDArray[np.float32], trust: float) -> NDArray[np.float32]:

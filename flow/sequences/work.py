@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from flow.inputs import load_pair
 from flow.outputs import write_map
-from flow.pipeline import FlowResult, estimate_flow
+from flow.pipeline import estimate_flow
+from flow.results.result import FlowResult
 from flow.sequences.between import Motion, frame_between
 from flow.sequences.settings import SequenceSettings
 from flow.sequences.sources import Frame, FramePair

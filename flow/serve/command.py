@@ -11,8 +11,8 @@ from patchbatch.models import check_model
 
 NAME = "serve"
 DESCRIPTION = """\
-Show a page in the browser of this machine: drop two images on it, and it shows their flow, its confidence, what
-is hidden, and the second image pulled back onto the first, any two beside each other under a slider. Nothing
+Show a page in the browser of this machine: drop two images on it, and it shows their flow, its confidence,
+what is hidden, and the second image pulled back onto the first, any two of them under a slider. Nothing
 leaves the machine, and no other machine can reach the page. Ctrl-C stops it."""
 
 

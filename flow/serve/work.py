@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from flow.outputs import SURE
 from flow.pictures.fields import flow_picture
 from flow.pictures.shares import OCCLUSION_ENDS, in_colour, share_picture
-from flow.pipeline import FlowResult, estimate_flow
+from flow.pipeline import estimate_flow
+from flow.results.result import FlowResult
 from flow.visualize import confidence_to_image, flow_to_color
 from patchbatch.data.codecs import decode_image, encode_image
 from patchbatch.data.formats import write_flow
@@ -116,7 +116,7 @@ def _files(first: NDArray[np.float32], second: NDArray[np.float32], result: Flow
     pictures = {
         "frame1.png": _bytes(first),
         "frame2.png": _bytes(second),
-        "back.png": _bytes(_pulled_back(second, result.flow)),
+        "back.png": _bytes(result.warp(second)),
         "flow.png": flow_to_color(result.flow, result.valid),
         "confidence.png": in_colour(confidence_to_image(result.confidence)),
         "hidden.png": in_colour(confidence_to_image(hidden)),
@@ -130,14 +130,6 @@ def _files(first: NDArray[np.float32], second: NDArray[np.float32], result: Flow
             write_flow(Path(folder) / name, result.flow, result.valid, result.confidence)
             files[name] = (Path(folder) / name).read_bytes()
     return files
-
-
-def _pulled_back(second: NDArray[np.float32], flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what the second image shows where the flow leads, black outside of it."""
-    height, width = flow.shape[:2]
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    seen = cv2.remap(second, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderValue=(0, 0, 0, 0))
-    return np.asarray(seen, np.float32)
 
 
 def _bytes(image: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -1,5 +1,6 @@
 from .adapters import DenseDescriptor as DenseDescriptor
 from .adapters import PatchDescriptor as PatchDescriptor
+from .checked import as_descriptor as as_descriptor
 from .checkpoint2016 import load_2016 as load_2016
 from .description import describe as describe
 from .description import describe_points as describe_points

@@ -1,7 +1,7 @@
 """Other people's descriptors as `Descriptor`s: patch networks, and functions that describe whole images.
 
-Images are `(H, W)` float32 grey in [0, 1]; the border is mirrored without repeating the edge pixel, so there
-are H x W descriptors.
+Images are whatever `given_grey` takes; functions get `(H, W)` float32 grey in [0, 1]. The border is mirrored
+without repeating the edge pixel, so there are H x W descriptors.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from patchbatch.data.given.images import Image, ImageLike, given_grey
 from patchbatch.descriptors.cost import pyramid_pixels
 from patchbatch.descriptors.description import halvings, pad_for_patches
 from patchbatch.devices import resolve_precision
@@ -25,7 +26,6 @@ from patchbatch.tables import in_one_line
 # Patches cut at once: 512 of 32 px are 2 MB, and the first maps of a small network some 50 MB.
 PATCHES_AT_ONCE = 512
 
-Image = NDArray[np.float32]
 Points = NDArray[np.int64]
 PatchFunction = Callable[[Tensor], Tensor]
 
@@ -64,14 +64,15 @@ class DenseDescriptor:
         self.device = torch.device(device)
         self.flop_per_pixel = flop_per_pixel
 
-    def describe(self, image: Image) -> Tensor:
+    def describe(self, image: ImageLike) -> Tensor:
         """Describe every pixel -> `(H, W, D)` floating.
 
         Raises
         ------
         PatchBatchError
-            When the function returns another shape.
+            When the image is none, or the function returns another shape.
         """
+        image = given_grey(image)
         try:
             numbers = torch.as_tensor(self.function(image), device=self.device)
         except Exception as error:  # whatever a user's code raises or returns
@@ -86,10 +87,11 @@ class DenseDescriptor:
         return numbers if numbers.is_floating_point() else numbers.float()
 
     @torch.inference_mode()
-    def describe_pyramid(self, image: Image, levels: int, precision: str = "auto") -> list[Tensor]:
+    def describe_pyramid(self, image: ImageLike, levels: int, precision: str = "auto") -> list[Tensor]:
         """Describe an image and its halvings, see `Descriptor.describe_pyramid`."""
         dtype = resolve_precision(precision, self.device)
-        return [self.describe(level).to(dtype).contiguous() for level in halvings(image, levels)]
+        pyramid = halvings(given_grey(image), levels)
+        return [self.describe(level).to(dtype).contiguous() for level in pyramid]
 
     def flop(self, shape: tuple[int, int], levels: int) -> float | None:
         """Floating-point operations of describing an image `(H, W)`; None: not known."""
@@ -138,8 +140,9 @@ class PatchDescriptor:
         return int(self._of(torch.zeros(1, 1, self.patch_size, self.patch_size)).shape[1])
 
     @torch.inference_mode()
-    def at(self, image: Image, points: Points) -> Tensor:
+    def at(self, image: ImageLike, points: Points) -> Tensor:
         """Describe `(N, 2)` pixels, x then y, of an image -> `(N, D)`."""
+        image = given_grey(image)
         x, y = torch.from_numpy(points.T)
         windows = _windows(image, self.patch_size)
         places = zip(y.split(PATCHES_AT_ONCE), x.split(PATCHES_AT_ONCE), strict=True)
@@ -147,8 +150,9 @@ class PatchDescriptor:
         return torch.cat([empty, *(self._of(windows[rows, columns][:, None]) for rows, columns in places)])
 
     @torch.inference_mode()
-    def describe(self, image: Image) -> Tensor:
+    def describe(self, image: ImageLike) -> Tensor:
         """Describe every pixel -> `(H, W, D)`."""
+        image = given_grey(image)
         height, width = image.shape
         numbers = torch.empty(height * width, self.dimension, device=self.device)
         for block, patches in _blocks(_windows(image, self.patch_size)):
@@ -156,10 +160,10 @@ class PatchDescriptor:
             tell("patches", block.stop, height * width)
         return numbers.view(height, width, -1)
 
-    def describe_pyramid(self, image: Image, levels: int, precision: str = "auto") -> list[Tensor]:
+    def describe_pyramid(self, image: ImageLike, levels: int, precision: str = "auto") -> list[Tensor]:
         """Describe an image and its halvings, see `Descriptor.describe_pyramid`; products are float32."""
         dtype = resolve_precision(precision, self.device)
-        return [self.describe(level).to(dtype) for level in halvings(image, levels)]
+        return [self.describe(level).to(dtype) for level in halvings(given_grey(image), levels)]
 
     @cached_property
     def _flop_of_patch(self) -> int:

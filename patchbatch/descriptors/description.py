@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from typing import Any
+
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from patchbatch.data.given.arrays import as_array
+from patchbatch.data.given.images import ImageLike, given_grey, given_images
 from patchbatch.descriptors.evaluate.context import Between, fill_side_by_side, join
 from patchbatch.descriptors.evaluate.patchwise import PatchEngine
 from patchbatch.descriptors.evaluate.whole_image import DenseEngine
@@ -19,15 +25,15 @@ PATCHES_AT_ONCE = 512
 # The crops the networks learn from are 190 px wide and standardised one by one: a deviation of 55 px.
 SURROUNDINGS_PX = 60.0
 LEAST_CONTRAST = 4 / 255
-_NO_CONTRAST = 1e-6  # of a whole image: the rounding of a constant one
+NO_CONTRAST = 1e-6  # of a whole image: the rounding of a constant one
 _PLACES_AT_ONCE = 256
+# The coarsest level is searched exhaustively, so it may have about this many pixels.
+TOP_LEVEL_PIXELS = 10_000
 
 
 @torch.inference_mode()
-def describe(
-    image: NDArray[np.float32], model: PatchTrunk, precision: str = "auto", memory_mb: int = 512
-) -> Tensor:
-    """Describe every pixel of an image.
+def describe(image: ImageLike, model: PatchTrunk, precision: str = "auto", memory_mb: int = 512) -> Any:
+    """Describe every pixel of an image, or of each image of a batch.
 
     The surroundings of every pixel, or the image as a whole, are brought to the mean and contrast the network
     was trained on, see `standardize`, and the image is mirrored at its border without repeating the edge
@@ -36,9 +42,10 @@ def describe(
     Parameters
     ----------
     image
-        `(H, W)` float32 grey in [0, 1], any size from 1x1 up.
+        A file, array, tensor or picture of any size from 1x1 up, as `given_image` takes it; of colours the
+        luma is described. Or many: an array `(B, H, W, C)`, a tensor `(B, C, H, W)`, or a list of images.
     model
-        From `load_model`; computed on the device it lives on.
+        From `load_model`; computed on the device it lives on, wherever the image is.
     precision
         "auto", "float32", "bfloat16" or "float16": number type of the products and of the result. Sums and
         lengths are float32 in any case.
@@ -48,25 +55,36 @@ def describe(
     Returns
     -------
     Tensor
-        `(H, W, D)` in the precision asked for, on the model's device.
+        `(H, W, D)` in the precision asked for, on the model's device; of an array or tensor of many images
+        `(B, H, W, D)`, of a list a list.
 
     Raises
     ------
     PatchBatchError
-        When the image is not a non-empty two-dimensional array, or for an unknown precision.
+        When the image is none, the model no patch network of this package, or for an unknown precision.
     """
-    dtype = resolve_precision(precision, next(model.parameters()).device)
-    return _describe(image, model, dtype, memory_mb, model.patch_dimension)
+    dtype = resolve_precision(precision, _device_of(model))
+    many = given_images(image)
+    if many is None:
+        return _describe(given_grey(image), model, dtype, memory_mb, model.patch_dimension)
+    described = [describe(one, model, precision, memory_mb) for one in many]
+    return described if isinstance(image, Sequence) else torch.stack(described)
+
+
+def _device_of(model: Any) -> torch.device:
+    """Return where a model computes, or say in one line that it is none that these functions know."""
+    if isinstance(model, PatchTrunk):
+        return next(model.parameters()).device
+    raise PatchBatchError(
+        f"the model is a {type(model).__name__}, no network from load_model; other descriptors describe by "
+        "themselves (describe_pyramid), patch networks as PatchDescriptor(name, network, patch_size)"
+    )
 
 
 def _describe(
     image: NDArray[np.float32], model: PatchTrunk, dtype: torch.dtype, memory_mb: int, room: int
 ) -> Tensor:
     """Describe every pixel -> `(H, W, room)`, of which the first D numbers are written."""
-    if image.ndim != 2 or image.size == 0:
-        raise PatchBatchError(
-            f"describe takes a grey image (H, W), not shape {image.shape}; convert it with to_grey"
-        )
     device = next(model.parameters()).device
     padded = torch.from_numpy(pad_for_patches(standardize(image, model), model.patch_size)).to(device)
     described = torch.empty(*image.shape, room, dtype=dtype, device=device)
@@ -77,9 +95,9 @@ def _describe(
 
 @torch.inference_mode()
 def describe_points(
-    image: NDArray[np.float32],
+    image: ImageLike,
     model: PatchTrunk,
-    points: NDArray[np.int64],
+    points: Any,
     precision: str = "auto",
     context: bool = False,
 ) -> Tensor:
@@ -88,9 +106,9 @@ def describe_points(
     Parameters
     ----------
     image, model, precision
-        As in `describe`.
+        As in `describe`; one image.
     points
-        `(N, 2)` whole pixels (x, y) inside the image.
+        `(N, 2)` whole pixels (x, y) inside the image, an array, tensor or list.
     context
         Whether with the context of coarser scales that the model's settings ask for.
 
@@ -103,12 +121,15 @@ def describe_points(
     Raises
     ------
     PatchBatchError
-        When a point lies outside the image, or for an unknown precision.
+        When a point lies outside the image or between pixels, or as `describe`.
     """
+    device = _device_of(model)
+    image = given_grey(image)
     height, width = image.shape
+    points = _whole_pixels(points)
     if len(points) and not ((points >= 0) & (points < (width, height))).all():
         raise PatchBatchError(f"a point to describe lies outside the {width}x{height} image; leave it out")
-    dtype = resolve_precision(precision, next(model.parameters()).device)
+    dtype = resolve_precision(precision, device)
     own = _at_points(image, model, points, dtype)
     weights = model.config.context if context else ()
     if not weights:
@@ -119,6 +140,17 @@ def describe_points(
         scales.append(weight * _between_pixels(level, image.shape, model, points, dtype))
     together = torch.cat(scales, dim=1)
     return (together if model.joining is None else model.joining(together)).to(dtype)
+
+
+def _whole_pixels(points: Any) -> NDArray[np.int64]:
+    array = as_array(points, "the points", None)
+    if not array.size:
+        return np.zeros((0, 2), np.int64)
+    if array.ndim != 2 or array.shape[1] != 2:
+        raise PatchBatchError(f"the points have shape {array.shape}; give (N, 2)")
+    if array.dtype.kind == "f" and not (np.rint(array) == array).all():  # false for NaN
+        raise PatchBatchError("some points lie between pixels or are not finite; round them")
+    return array.astype(np.int64)
 
 
 def _at_points(
@@ -153,7 +185,11 @@ def _between_pixels(
 
 @torch.inference_mode()
 def describe_pyramid(
-    image: NDArray[np.float32], model: PatchTrunk, levels: int, precision: str = "auto", memory_mb: int = 512
+    image: ImageLike,
+    model: PatchTrunk,
+    levels: int | None = None,
+    precision: str = "auto",
+    memory_mb: int = 512,
 ) -> list[Tensor]:
     """Describe an image and its halvings, each with its context.
 
@@ -164,16 +200,21 @@ def describe_pyramid(
 
     Parameters
     ----------
+    image
+        As in `describe`; one image.
     levels
-        Number of levels, at least 1; level l has ceil(H / 2^l) rows. Others as in `describe`.
+        Number of levels, at least 1; level l has ceil(H / 2^l) rows. None: as many as the default matcher
+        needs (`pyramid_levels`). Others as in `describe`.
 
     Returns
     -------
     list of Tensor
         `(H_l, W_l, E)`, the finest first; E is `D * (1 + len(context))`, or `joint[-1]`.
     """
+    dtype = resolve_precision(precision, _device_of(model))
     context, reach = model.config.context, 1 + len(model.config.context)
-    dtype = resolve_precision(precision, next(model.parameters()).device)
+    image = given_grey(image)
+    levels = pyramid_levels(image.shape) if levels is None else levels
     beside = bool(context) and model.joining is None
     described = []
     for number, level in enumerate(halvings(image, levels + len(context))):
@@ -189,6 +230,11 @@ def describe_pyramid(
         else:
             described[number] = join(described[number], coarser, context, model.joining)
     return described[:levels]
+
+
+def pyramid_levels(shape: tuple[int, ...]) -> int:
+    """Return the number of levels until an image `(H, W)` has at most about `TOP_LEVEL_PIXELS` pixels."""
+    return 1 + max(0, math.ceil(math.log(shape[0] * shape[1] / TOP_LEVEL_PIXELS, 4)))
 
 
 def halvings(image: NDArray[np.float32], levels: int) -> list[NDArray[np.float32]]:
@@ -210,7 +256,7 @@ def standardize(image: NDArray[np.float32], model: PatchTrunk) -> NDArray[np.flo
     """
     if model.config.standardization == "image":
         centred = image - image.mean(dtype=np.float64).astype(np.float32)
-        flat = centred / max(float(np.sqrt((centred**2).mean(dtype=np.float64))), _NO_CONTRAST)
+        flat = centred / max(float(np.sqrt((centred**2).mean(dtype=np.float64))), NO_CONTRAST)
     else:
         centred = image - _surrounding_mean(image)
         deviation = np.sqrt(_surrounding_mean(centred**2))
@@ -256,5 +302,5 @@ def _patchwise(patches: Tensor, model: PatchTrunk, dtype: torch.dtype) -> Tensor
     """Describe patches `(N, P, P)` -> `(N, D)`, products in `dtype`."""
     batch = patches[:, None].contiguous(memory_format=torch.channels_last)
     with torch.autocast(patches.device.type, dtype, enabled=dtype != torch.float32):
-        described: Tensor = model(batch)
+        described: Tensor = model.evaluate(batch)
     return described.to(dtype)

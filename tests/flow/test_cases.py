@@ -7,7 +7,8 @@ import pytest
 
 from flow.alignment.settings import NEVER
 from flow.cli import main
-from flow.pipeline import FEW_MATCHED, LEAST_MATCHED, estimate_flow
+from flow.pipeline import estimate_flow
+from flow.results.result import FEW_MATCHED, LEAST_MATCHED
 from flow.settings import FlowSettings
 from patchbatch.data.formats import read_flow
 from patchbatch.data.images import write_image

@@ -313,7 +313,7 @@ def test_matches_that_start_outside_keep_their_motion(scene):
         ([[1, 1, 1e30, 2]], "not finite or beyond 1e9"),
         ([[1, 1, 2j, 2]], "give an array of numbers"),
         ([["a", "b", "c", "d"]], "give an array of numbers"),
-        (torch.ones(2, 4, requires_grad=True), "give an array of numbers"),
+        (torch.ones(2, 4, device="meta"), "device meta"),
         (Matches(np.zeros((2, 2)), np.zeros((3, 2)), np.zeros(2), np.ones(2)), "fit them"),
     ],
 )

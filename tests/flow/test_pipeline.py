@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 import patchbatch
-from flow.pipeline import estimate_flow, pyramid_levels, sparse_field
+from flow.pipeline import estimate_flow, sparse_field
 from flow.presets import PRESETS
 from flow.settings import flow_settings
 from flow.synthetic import demo_scene
 from patchbatch.data.datasets.pairs import find_pairs, load_truth
 from patchbatch.data.datasets.table import DATASETS
 from patchbatch.data.images import as_float, to_grey, write_image
+from patchbatch.descriptors.description import pyramid_levels
 from patchbatch.errors import PatchBatchError
 
 

@@ -21,7 +21,6 @@ from flow.completion.train.samples import Sample, sample_of
 from flow.interpolation.stage import fit_cells
 from flow.matching.stage import match_and_judge
 from flow.matching.table import MATCHERS
-from flow.pipeline import pyramid_levels
 from flow.settings import flow_settings
 from patchbatch.data.datasets.pairs import FlowPair, load_truth
 from patchbatch.data.datasets.table import DATASETS
@@ -29,6 +28,7 @@ from patchbatch.data.images import load_image, to_grey, to_rgb
 from patchbatch.data.scenes.hard import hard_pair
 from patchbatch.data.scenes.photometric import worsen_pair
 from patchbatch.descriptors.checked import described_pyramid
+from patchbatch.descriptors.description import pyramid_levels
 from patchbatch.descriptors.protocol import Descriptor
 from patchbatch.errors import PatchBatchError
 from patchbatch.models import load_descriptor

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from patchbatch.descriptors.network.config import PatchNetConfig
 from patchbatch.descriptors.network.fused_step import is_fusible, normalize_pool_activate
 from patchbatch.descriptors.network.normalization import ChannelBatchNorm, FineGrainedBatchNorm
+from patchbatch.descriptors.network.patches import given_patches
 from patchbatch.descriptors.network.scale_join import ScaleJoin
 from patchbatch.errors import PatchBatchError
 
@@ -69,16 +70,19 @@ class PatchTrunk(nn.Module):
     def forward(self, patches: Tensor) -> Tensor:
         """Describe patches `(N, 1, P, P)` in [0, 1] -> `(N, D)`.
 
+        Whole numbers of 8 or 16 bits are brought to [0, 1], arrays and lists to tensors; other scales are
+        refused, see `given_patches`.
+
         Raises
         ------
         PatchBatchError
-            When the patches have another shape.
+            When the patches have another shape, scale or device, or hold numbers that are not finite.
         """
-        size = self.patch_size
-        if patches.ndim != 4 or patches.shape[1:] != (1, size, size):
-            raise PatchBatchError(
-                f"patches have shape {tuple(patches.shape)}; this network takes (N, 1, {size}, {size})"
-            )
+        weight = self.convolutions[0].get_parameter("weight")
+        return self.evaluate(given_patches(patches, self.patch_size, weight, check=not self.training))
+
+    def evaluate(self, patches: Tensor) -> Tensor:
+        """Do the work of `forward` on float patches that need no checks; standardised ones leave [0, 1]."""
         x, sides = self._standardize(patches), torch.zeros((), device=patches.device)
         last = len(self.convolutions) - 1
         for index, (convolution, normalization) in enumerate(
@@ -99,6 +103,12 @@ class PatchTrunk(nn.Module):
                 x = F.max_pool2d(x, 2, ceil_mode=self.config.partial_windows)
             x = self.activate(x)
         return self._finish(x.flatten(1) + sides if self.config.sides else x.flatten(1))
+
+    def __prepare_scriptable__(self) -> PatchTrunk:
+        raise PatchBatchError(
+            "torch.jit.script does not take this network: TorchScript is deprecated and knows none of its "
+            "checks; use patchbatch-export MODEL OUT.pt2 (torch.export), OUT.onnx, or torch.jit.trace"
+        )
 
     def _fuses(self, index: int, x: Tensor) -> bool:
         plain = self.config.activation == "leaky-relu" and index + 1 not in self.config.sides

@@ -11,7 +11,7 @@ from benchmarks.confidence.command import PICTURES, benchmark_of
 from benchmarks.confidence.report import OCCLUSION, TRUST, WRONG, format_tables
 from benchmarks.confidence.study import judge_pair
 from flow.matching.matches import Matches
-from flow.pipeline import FlowResult
+from flow.results.result import FlowResult
 from flow.synthetic import demo_scene
 from patchbatch.data.datasets.pairs import FlowPair, Truth
 from patchbatch.data.formats import write_flow

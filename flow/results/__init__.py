@@ -1,0 +1,1 @@
+"""The result of the pipeline: what it holds, and what is made of it."""

@@ -1,0 +1,5 @@
+"""Matches of many views, for programs that reconstruct scenes: COLMAP and hloc."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

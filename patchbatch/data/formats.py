@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchbatch.data.codecs import decode_image, encode_image
-from patchbatch.data.files import MAX_SIDE, FilePath, atomic_path, peek, read_bytes
+from patchbatch.data.files import MAX_SIDE, FilePath, atomic_path, read_bytes
 from patchbatch.data.flow_arrays import Flow, Mask, known_flow, split_unknown, with_unknown
-from patchbatch.data.headers import check_png
+from patchbatch.data.headers.png import check_png
 from patchbatch.data.images import read_image
 from patchbatch.data.npz import checked_confidence, read_npz, read_npz_confidence, write_npz
 from patchbatch.data.pfm import read_pfm, read_pfm_flow, write_pfm_flow
@@ -129,8 +129,8 @@ def read_flo(path: FilePath) -> tuple[Flow, Mask]:
     PatchBatchError
         A wrong tag, a size outside 1 ... 99999, or a file that is longer or shorter than that size.
     """
-    size, head = peek(path, _FLO_HEADER.size)
-    tag, width, height = _FLO_HEADER.unpack(head.ljust(_FLO_HEADER.size, b"\0"))
+    data = read_bytes(path)
+    tag, width, height = _FLO_HEADER.unpack(data[: _FLO_HEADER.size].ljust(_FLO_HEADER.size, b"\0"))
     if tag != _FLO_TAG:
         raise PatchBatchError(f"{path} is not a .flo file (no PIEH tag); check the suffix")
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
@@ -138,11 +138,12 @@ def read_flo(path: FilePath) -> tuple[Flow, Mask]:
             f"{path} claims {width}x{height} pixels; the limit is {MAX_SIDE}; copy it again"
         )
     expected = _FLO_HEADER.size + 8 * width * height
-    if size != expected:
+    if len(data) != expected:
         raise PatchBatchError(
-            f"{path} has {size} bytes but {width}x{height} pixels take {expected}; write or copy it again"
+            f"{path} has {len(data)} bytes but {width}x{height} pixels take {expected}; "
+            "write or copy it again"
         )
-    values = np.fromfile(path, "<f4", offset=_FLO_HEADER.size)
+    values = np.frombuffer(data, "<f4", offset=_FLO_HEADER.size)
     return split_unknown(values.reshape(height, width, 2))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from patchbatch.errors import PatchBatchError
+from patchbatch.errors import PatchBatchError, cause
 
 FilePath = str | os.PathLike[str]
 
@@ -107,7 +107,7 @@ def _naming(path: FilePath) -> Iterator[None]:
     except PatchBatchError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        raise PatchBatchError(f"{path!s} cannot be read ({_reason(error)}); check the file") from error
+        raise PatchBatchError(f"{path!s} cannot be read ({cause(error)}); check the file") from error
 
 
 # What was read of pipes that somebody has looked into and nobody has taken yet, by device and node.
@@ -167,7 +167,7 @@ def atomic_path(path: FilePath) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, target)
     except OSError as error:
-        raise PatchBatchError(f"{path} cannot be written ({_reason(error)}); choose another place") from error
+        raise PatchBatchError(f"{path} cannot be written ({cause(error)}); choose another place") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -186,7 +186,7 @@ def make_folder(path: FilePath) -> Path:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError("no permission to write")
     except (OSError, ValueError) as error:
-        raise PatchBatchError(f"folder {path!s} cannot be used ({_reason(error)}); choose another") from error
+        raise PatchBatchError(f"folder {path!s} cannot be used ({cause(error)}); choose another") from error
     return folder
 
 
@@ -202,15 +202,8 @@ def _checked_target(path: FilePath) -> Path:
     except PatchBatchError:
         raise
     except (OSError, ValueError, RuntimeError) as error:  # a null character, a loop of links
-        raise PatchBatchError(f"{path!s} is no usable file name ({_reason(error)})") from error
+        raise PatchBatchError(f"{path!s} is no usable file name ({cause(error)})") from error
     return target
-
-
-def _reason(error: Exception) -> str:
-    """Return the bare cause of an error, without the file name that the caller adds."""
-    if isinstance(error, OSError) and error.errno is None and "written" in str(error):
-        return "the disk is full"  # numpy says only how many of its numbers went in
-    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 
 def check_overwriting(

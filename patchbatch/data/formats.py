@@ -6,6 +6,7 @@ false. Each writer marks the unknown in its format's own way.
 
 from __future__ import annotations
 
+import logging
 import struct
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from patchbatch.data.images import read_image
 from patchbatch.data.npz import checked_confidence, read_npz, read_npz_confidence, write_npz
 from patchbatch.data.pfm import read_pfm, read_pfm_flow, write_pfm_flow
 from patchbatch.errors import PatchBatchError
+
+log = logging.getLogger(__name__)
 
 FLOW_SUFFIXES = (".flo", ".png", ".pfm", ".npz")
 
@@ -65,8 +68,8 @@ def write_flow(
     Parameters
     ----------
     path
-        .flo, .pfm and .npz are exact; .png (KITTI) rounds to 1/64 px, and what
-        is not in -512 ... 511.984 px is unknown there.
+        .flo, .pfm and .npz are exact, but what is beyond 1e9 px is unknown in them; .png (KITTI) rounds to
+        1/64 px, and what is not in -512 ... 511.984 px is unknown there. How much is lost is logged.
     flow
         `(H, W, 2)` in pixels; a vector that is not finite counts as unknown.
     valid
@@ -80,6 +83,12 @@ def write_flow(
         Another suffix, a bad array, or a failing write.
     """
     suffix = _flow_suffix(path)
+    if lost := lost_vectors(path, flow, valid):
+        limit = "512 px" if suffix == ".png" else "1e9 px"
+        mend = "; .flo, .pfm and .npz hold more" if suffix == ".png" else ""
+        log.warning(
+            "%s has no place for motion beyond %s: %d pixels are not valid in it%s", path, limit, lost, mend
+        )
     if suffix == ".npz":
         write_npz(path, flow, valid, confidence)
     else:
@@ -215,6 +224,23 @@ def write_kitti_flow(path: FilePath, flow: NDArray[Any], valid: NDArray[Any] | N
     encoded = encode_image(stored, ".png")
     with atomic_path(path) as temporary:
         temporary.write_bytes(encoded)
+
+
+def lost_vectors(path: FilePath, flow: NDArray[Any], valid: NDArray[Any] | None = None) -> int:
+    """Return how many vectors that are finite and `valid` a file of this suffix cannot hold.
+
+    Raises
+    ------
+    PatchBatchError
+        Another suffix, or a bad array.
+    """
+    vectors = np.asarray(flow)
+    known, mask = known_flow(vectors, valid)
+    held = mask & fits_kitti(known) if _flow_suffix(path) == ".png" else mask
+    claimed = np.isfinite(vectors).all(axis=-1)
+    if valid is not None:
+        claimed &= np.asarray(valid).astype(bool)
+    return int(np.count_nonzero(claimed & ~held))
 
 
 def fits_kitti(flow: NDArray[Any]) -> Mask:

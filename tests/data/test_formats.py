@@ -384,7 +384,7 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) ->
             temporary.write_text("half")
             raise failure
     with (
-        pytest.raises(PatchBatchError, match=r"a\.flo cannot be written \(No space left"),
+        pytest.raises(PatchBatchError, match=r"a\.flo cannot be written \(the disk is full\)"),
         atomic_path(path) as temporary,
     ):
         temporary.write_text("half")

@@ -25,7 +25,7 @@ from patchbatch.descriptors.train.settings import (
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of the trainer."""
-    parser = argparse.ArgumentParser(
+    parser = program.Parser(
         prog="python -m patchbatch.descriptors.train",
         description="Train a patch descriptor on made scenes (textures from photographs) and on real pairs.\n"
         "Under torchrun the processes share every batch.",

@@ -277,8 +277,8 @@ def _log_choice(arguments: argparse.Namespace, settings: FlowSettings, image: Im
     log.info("%s and %s: %dx%d, %s", *arguments.images, image.shape[1], image.shape[0], kind)
     log.info(
         "preset %s: matcher %s, estimator %s, dense %s, refinement %s; %d threads",
-        arguments.preset, settings.matching.method, settings.interpolation.estimator, settings.completion.method,
-        settings.refinement.method, thread_count(),
+        arguments.preset, settings.matching.method, settings.interpolation.estimator,
+        settings.completion.method, settings.refinement.method, thread_count(),
     )  # fmt: skip
 
 

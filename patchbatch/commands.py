@@ -30,8 +30,8 @@ def verify() -> int:
 def begin(module: str) -> int:
     """Import a module and run its `main`; return its exit status.
 
-    Ctrl-C ends the process at once and quietly, status 130, until `patchbatch.program.run` has taken over; and
-    again when that is done.
+    Ctrl-C ends the process at once and quietly, status 130, until `patchbatch.program.run` has taken over;
+    and again when that is done.
 
     Parameters
     ----------

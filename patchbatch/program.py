@@ -16,6 +16,8 @@ from patchbatch.errors import PatchBatchError, cause
 
 COMMON = ("threads", "debug")
 """Names of the arguments that every command has."""
+LEAST_MB = 1200
+"""Of address space; with less, importing torch and starting its threads ends in an abort."""
 _SHORT = ("allocate memory", "out of memory", "failed to map")  # what libraries say where memory is short
 
 
@@ -58,6 +60,7 @@ def run(
     _wait_without_spinning()
     _hear_interrupts()
     try:
+        _check_memory()
         if arguments.threads is not None:
             from patchbatch.threads import set_threads  # noqa: PLC0415 - only where it is asked for
 
@@ -105,6 +108,26 @@ def explained(error: Exception) -> str:
     if isinstance(error, ImportError):
         return f"{text}; a part of the installation is missing or does not fit, install it again"
     return f"{type(error).__name__}: {text}; this is a fault of the program, --debug shows where"
+
+
+def _check_memory() -> None:
+    """Refuse to begin where a shell's limit would end torch's import without a word.
+
+    Raises
+    ------
+    PatchBatchError
+        Tells the limit.
+    """
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return
+    allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if allowed != resource.RLIM_INFINITY and allowed < LEAST_MB * 2**20:
+        raise PatchBatchError(
+            f"memory is limited to {allowed // 2**20} MB here (ulimit -v), but torch alone takes up to "
+            f"{LEAST_MB}; allow more"
+        )
 
 
 @contextmanager

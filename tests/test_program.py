@@ -251,3 +251,19 @@ def test_what_libraries_of_ours_warn_of_is_a_note_of_the_command(capsys):
     for _ in range(2):
         assert program.run("name", work, argparse.Namespace(threads=None, debug=False)) == 0
         assert capsys.readouterr() == ("", "name: note: a.gif has 3 frames\n")
+
+
+@pytest.mark.parametrize("megabytes", [400, 1100])
+def test_a_limit_that_torch_cannot_live_with_is_said_before(megabytes):
+    resource = pytest.importorskip("resource")
+    code = "import sys; from flow.cli import main; sys.exit(main(['--warm-up']))"
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_AS, (megabytes * 2**20, megabytes * 2**20))
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], preexec_fn=limit, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"patchbatch-flow: memory is limited to {megabytes} MB here (ulimit -v)")
+    assert done.stderr.count("\n") == 1

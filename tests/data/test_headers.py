@@ -61,6 +61,8 @@ def test_a_png_made_by_hand_is_read() -> None:
         (b"II*\0" + struct.pack("<IHHHIIHHII", 8, 2, 256, 4, 1, 10**6, 257, 4, 1, 10**6), "over 256 million"),
         (b"MM\0*" + struct.pack(">IHHHIHHHHIHH", 8, 2, 256, 3, 1, 60000, 0, 257, 3, 1, 60000, 0), "over 256"),
         (b"II*\0" + struct.pack("<I", 2**31), "without its directory"),
+        (b"II+\0" + struct.pack("<HHQ", 8, 0, 2**63), "without its directory"),
+        (b"II+\0" + struct.pack("<HHQQ", 8, 0, 16, 2**60) + bytes(90), "without its directory"),
     ],
 )
 def test_lies_are_refused_before_decoding(data: bytes, part: str) -> None:

@@ -18,8 +18,8 @@ from tests.helpers.input_files import INPUTS, pillow
 HEAD = """\
 # Inputs
 
-What `patchbatch-flow` and `patchbatch.data.read_image` make of files, {count} of them tried. This page is made
-by `python -m tests.helpers.inputs_page > docs/inputs.md`; `tests/data/test_inputs.py` compares the pixels too.
+What `patchbatch-flow` and `patchbatch.data.read_image` make of files, {count} of them tried. This page is
+made by `python -m tests.helpers.inputs_page > docs/inputs.md`; `tests/data/test_inputs.py` compares pixels.
 
 - Pixels are read as they are stored. An orientation in the metadata is never applied, in no format: flow is
   measured on the stored grid, and both frames and the flow have to agree. Turn pictures beforehand if a

@@ -55,7 +55,7 @@ def tiff_header(data: bytes) -> TiffHeader | None:
         (start,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
         tags = _tags(data, start, order, big)
         pages = _pages(data, start, order, big)
-    except struct.error:
+    except (struct.error, OverflowError):  # offsets behind the end, or beyond all ends
         return None
     found = {tag: value for tag, (value, _) in tags.items()}
     at = tags[_ORIENTATION][1] if _ORIENTATION in tags else None
@@ -93,7 +93,7 @@ def _pages(data: bytes, start: int, order: str, big: bool) -> int:
             (entries,) = struct.unpack_from(order + ("Q" if big else "H"), data, start)
             end = start + (8 + 20 * entries if big else 2 + 12 * entries)
             (start,) = struct.unpack_from(order + ("Q" if big else "I"), data, end)
-        except struct.error:
+        except (struct.error, OverflowError):
             break
     return len(seen)
 

@@ -18,7 +18,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     SystemExit
         After a help text, and with status 2 for usage errors.
     """
-    parser = argparse.ArgumentParser(
+    parser = program.Parser(
         prog="python -m benchmarks", description="Measure PatchBatch and its parts on public data sets."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -39,7 +39,7 @@ TABLES: tuple[Table[Any], ...] = (MODELS, PRESETS, MATCHERS, ESTIMATORS, DENSE_M
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `patchbatch-flow`."""
-    parser = argparse.ArgumentParser(
+    parser = program.Parser(
         prog="patchbatch-flow",
         description=DESCRIPTION,
         epilog="\n\n".join([*(table.help() for table in TABLES), EXAMPLES]),

@@ -49,6 +49,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(words)
     check_usage(parser, arguments)
     arguments.model = arguments.model or PRESETS[arguments.preset].model
+    if arguments.verbose:
+        _log_to_stderr()
     said = when_stopped(arguments) if is_sequence(arguments) else ""
     return program.run("patchbatch-flow", lambda: _begin(arguments), arguments, said)
 
@@ -66,8 +68,6 @@ def _begin(arguments: argparse.Namespace) -> int | None:
         if not arguments.quiet:
             print("all loops are compiled")
     elif is_sequence(arguments):
-        if arguments.verbose:
-            _log_to_stderr()
         return run_sequence(arguments, settings)
     else:
         _run(arguments, settings)
@@ -91,8 +91,6 @@ def _run(arguments: argparse.Namespace, settings: FlowSettings) -> None:
     from flow import outputs  # noqa: PLC0415
     from patchbatch.data.formats import read_flow  # noqa: PLC0415
 
-    if arguments.verbose:
-        _log_to_stderr()
     if arguments.demo is not None:
         _name_demo(arguments)
     elif not arguments.output:
@@ -102,18 +100,18 @@ def _run(arguments: argparse.Namespace, settings: FlowSettings) -> None:
         if arguments.gt is not None:
             arguments.error_map = arguments.error_map or Path(f"{stem}_flow_error.png")
     outputs.check_outputs(arguments)
-    if arguments.demo is not None:
-        outputs.make_folder(arguments.demo)
-        outputs.write_demo_frames(arguments.demo, arguments.max_radius, not arguments.no_legend)
-    truth = read_flow(arguments.gt) if arguments.gt else None
-    result, image = _estimate(arguments, settings, truth)
-    if result.warning:
-        print(f"patchbatch-flow: {result.warning}", file=sys.stderr)
-    for line in outputs.lost_lines(arguments, result):
-        print(line, file=sys.stderr)
-    written = outputs.write_all(arguments, result, image, truth)
+    with outputs.made_folders(arguments):
+        if arguments.demo is not None:
+            outputs.write_demo_frames(arguments.demo, arguments.max_radius, not arguments.no_legend)
+        truth = read_flow(arguments.gt) if arguments.gt else None
+        result, image = _estimate(arguments, settings, truth)
+        if result.warning:
+            print(f"patchbatch-flow: {result.warning}", file=sys.stderr)
+        written = outputs.write_all(arguments, result, image, truth)
     if arguments.demo is not None:
         written = [*outputs.demo_frames(arguments.demo), *outputs.demo_truths(arguments.demo), *written]
+    if arguments.verbose:
+        _log_total(result)
     _tell(arguments, settings, result, truth)
     if not arguments.quiet:
         print(outputs.closing_line(arguments, result, written))
@@ -182,12 +180,12 @@ def _estimate(
     initial = None if start is None else inputs.given_flow(start, shape)
     own_edges = arguments.edges is not None and str(arguments.edges) != "network"
     edges = inputs.given_edges(arguments.edges, shape) if own_edges else None
-    if arguments.save_stages is not None:
-        outputs.make_folder(arguments.save_stages)
 
     from flow.pipeline import estimate_flow  # noqa: PLC0415 - torch is imported here
 
     model, show = _model(arguments), sys.stderr.isatty() and not arguments.quiet
+    if arguments.verbose:
+        _log_choice(arguments, settings, first)
     if not (isinstance(model, str) or arguments.quiet):
         _announce(model, (shape[0], shape[1]), settings, arguments.precision)
     with listening(_Bars() if show else None):
@@ -280,6 +278,27 @@ def _tell_of_compiling() -> None:
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False
+
+
+def _log_choice(arguments: argparse.Namespace, settings: FlowSettings, image: Image) -> None:
+    """Log what was chosen, by the options or for the user."""
+    import logging  # noqa: PLC0415 - see _run
+
+    from patchbatch.threads import thread_count  # noqa: PLC0415
+
+    log, kind = logging.getLogger("flow.cli"), "grey" if image.ndim == 2 else "colour"
+    log.info("%s and %s: %dx%d, %s", *arguments.images, image.shape[1], image.shape[0], kind)
+    log.info(
+        "preset %s: matcher %s, estimator %s, dense %s, refinement %s; %d threads",
+        arguments.preset, settings.matching.method, settings.interpolation.estimator,
+        settings.completion.method, settings.refinement.method, thread_count(),
+    )  # fmt: skip
+
+
+def _log_total(result: FlowResult) -> None:
+    import logging  # noqa: PLC0415 - see _run
+
+    logging.getLogger("flow.cli").info("from images to flow: %.2f s", result.seconds["total"])
 
 
 def _log_to_stderr() -> None:

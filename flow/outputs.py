@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,11 @@ from flow.pictures.shares import OCCLUSION_ENDS, share_picture
 from flow.pictures.stages import STAGE_FILES, save_stages
 from flow.synthetic import demo_scene
 from patchbatch.data.files import atomic_path, check_overwriting
-from patchbatch.data.formats import FLOW_SUFFIXES, fits_kitti, write_flow
+from patchbatch.data.formats import FLOW_SUFFIXES, write_flow
 from patchbatch.data.images import write_image
 from patchbatch.data.matches_io import write_matches
 from patchbatch.data.pfm import write_pfm
-from patchbatch.errors import PatchBatchError
+from patchbatch.errors import PatchBatchError, cause
 
 if TYPE_CHECKING:
     from flow.results.result import Field, FlowResult
@@ -58,7 +59,7 @@ def check_outputs(arguments: argparse.Namespace) -> None:
             _check_demo(arguments.demo)
         _check_overwriting(arguments)
     except OSError as error:  # such as a name that is too long
-        raise PatchBatchError(f"{error.filename} is no usable name ({error.strerror})") from error
+        raise PatchBatchError(f"{error.filename} is no usable name ({cause(error)})") from error
 
 
 def _check_demo(folder: Path) -> None:
@@ -127,20 +128,34 @@ def shows_confidence(arguments: argparse.Namespace) -> bool:
     return bool(in_flow or arguments.confidence or arguments.matches or arguments.save_stages)
 
 
-def make_folder(folder: Path) -> None:
-    """Create a folder in an existing one.
+@contextmanager
+def made_folders(arguments: argparse.Namespace) -> Iterator[None]:
+    """Make the folders of `--demo` and `--save-stages`; one that stays empty when the block fails is removed.
 
     Raises
     ------
     PatchBatchError
-        When that is not possible.
+        When a folder cannot be made.
     """
+    made: list[Path] = []
     try:
-        folder.mkdir(exist_ok=True)
+        for folder in (arguments.demo, arguments.save_stages):
+            if folder is not None and not folder.exists():
+                made.append(_make_folder(folder))
+        yield
+    except BaseException:
+        for folder in reversed(made):
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
+        raise
+
+
+def _make_folder(folder: Path) -> Path:
+    try:
+        folder.mkdir()
     except OSError as error:
-        raise PatchBatchError(
-            f"cannot make the folder {folder} ({error.strerror}); choose another"
-        ) from error
+        raise PatchBatchError(f"cannot make the folder {folder} ({cause(error)}); choose another") from error
+    return folder
 
 
 def demo_frames(folder: Path) -> list[Path]:
@@ -168,17 +183,6 @@ def write_demo_frames(folder: Path, radius: float | None, legend: bool) -> None:
 def to_bytes(image: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Round an image in [0, 1] to 8 bits."""
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-
-
-def lost_lines(arguments: argparse.Namespace, result: FlowResult) -> list[str]:
-    """Return a line for every flow file whose format cannot hold all of the flow."""
-    lost = int(np.count_nonzero(result.valid & ~fits_kitti(result.flow)))
-    files = [path for path in arguments.output if path.suffix.lower() == ".png"] if lost else []
-    return [
-        f"note: {path} has no place for motion beyond 512 px: {lost} pixels are not valid in it; "
-        ".flo, .pfm and .npz hold them"
-        for path in files
-    ]
 
 
 def write_all(

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NoReturn
 
-from patchbatch.errors import PatchBatchError
+from patchbatch.commands import CLOSED_PIPE, INTERRUPTED, drop_output, end_quietly
+from patchbatch.errors import PatchBatchError, cause
 
 COMMON = ("threads", "debug")
 """Names of the arguments that every command has."""
+LEAST_MB = 1200
+"""Of address space; with less, importing torch and starting its threads ends in an abort."""
 _SHORT = ("allocate memory", "out of memory", "failed to map")  # what libraries say where memory is short
-INTERRUPTED, CLOSED_PIPE = 130, 141
-"""Exit status after Ctrl-C, and when nobody reads the output any more: those of a shell."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A command line whose usage errors are one line, with where to read on; exit status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line and exit."""
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}; see {self.prog} --help\n")
 
 
 def add_common(group: argparse._ActionsContainer) -> None:
@@ -45,19 +58,22 @@ def run(
         Is said, on stderr, after Ctrl-C; empty: nothing is.
     """
     _wait_without_spinning()
+    _hear_interrupts()
     try:
+        _check_memory()
         if arguments.threads is not None:
             from patchbatch.threads import set_threads  # noqa: PLC0415 - only where it is asked for
 
             set_threads(arguments.threads)
-        status = work() or 0
+        with _notes(name):
+            status = work() or 0
         sys.stdout.flush()  # while a closed pipe can still be told from success
     except KeyboardInterrupt:
         if when_stopped:
             print(when_stopped, file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        drop_output()
         return CLOSED_PIPE
     except Exception as error:
         if arguments.debug:
@@ -76,6 +92,8 @@ def explained(error: Exception) -> str:
     'a.png does not exist'
     >>> explained(PermissionError(13, "Permission denied", "out.flo"))
     'out.flo: Permission denied'
+    >>> explained(ImportError("No module named 'scipy'"))
+    "No module named 'scipy'; a part of the installation is missing or does not fit, install it again"
     >>> explained(ValueError("bad shape"))
     'ValueError: bad shape; this is a fault of the program, --debug shows where'
     """
@@ -84,9 +102,59 @@ def explained(error: Exception) -> str:
         return text
     if isinstance(error, MemoryError) or any(words in text for words in _SHORT):
         return "memory is short; use smaller images, or a machine with more"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, OSError) or cause(error) != str(error):
+        named = getattr(error, "filename", None)
+        return f"{named}: {cause(error)}" if named else cause(error)
+    if isinstance(error, ImportError):
+        return f"{text}; a part of the installation is missing or does not fit, install it again"
     return f"{type(error).__name__}: {text}; this is a fault of the program, --debug shows where"
+
+
+def _check_memory() -> None:
+    """Refuse to begin where a shell's limit would end torch's import without a word.
+
+    Raises
+    ------
+    PatchBatchError
+        Tells the limit.
+    """
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return
+    allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if allowed != resource.RLIM_INFINITY and allowed < LEAST_MB * 2**20:
+        raise PatchBatchError(
+            f"memory is limited to {allowed // 2**20} MB here (ulimit -v), but torch alone takes up to "
+            f"{LEAST_MB}; allow more"
+        )
+
+
+@contextmanager
+def _notes(name: str) -> Iterator[None]:
+    """Print what our packages warn of as notes of the command, unless it has its log printed anyway."""
+    import logging  # noqa: PLC0415 - no help text needs it
+
+    if logging.getLogger().isEnabledFor(logging.INFO):
+        yield
+        return
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: print(f"{name}: note: {record.getMessage()}", file=sys.stderr)  # type: ignore[method-assign]
+    logs = [logging.getLogger(package) for package in ("patchbatch", "flow", "benchmarks")]
+    for log in logs:
+        log.addHandler(handler)
+    try:
+        yield
+    finally:
+        for log in logs:
+            log.removeHandler(handler)
+
+
+def _hear_interrupts() -> None:
+    """Let Ctrl-C raise again, where `patchbatch.commands` has had it end the process at once."""
+    main = threading.current_thread() is threading.main_thread()
+    if main and signal.getsignal(signal.SIGINT) is end_quietly:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _wait_without_spinning() -> None:

@@ -1,15 +1,20 @@
 """How commands end: one line for whatever goes wrong, in all of them."""
 
 import argparse
+import logging
 import os
+import signal
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
-from patchbatch import program
+from patchbatch import commands, program
 from patchbatch.errors import PatchBatchError
 
+ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = {
     "patchbatch-flow": "flow.cli",
     "benchmarks": "benchmarks.__main__",
@@ -53,8 +58,20 @@ def end(error, *, debug=False, stopped=""):
     [
         (PatchBatchError("a.png does not exist"), "a.png does not exist"),
         (PatchBatchError("two\nlines"), "two lines"),
-        (OSError(28, "No space left on device", "out.flo"), "out.flo: No space left on device"),
-        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError(28, "No space left on device", "out.flo"), "out.flo: the disk is full"),
+        (OSError(28, "No space left on device"), "the disk is full"),
+        (OSError("64 requested and 0 written"), "the disk is full"),
+        (
+            RuntimeError("[enforce fail at inline_container.cc:603] . unexpected pos 64 vs 0"),
+            "the disk is full",
+        ),
+        (OSError(27, "File too large", "a.npz"), "a.npz: files may not be as large here"),
+        (PermissionError(13, "Permission denied", "a.png"), "a.png: Permission denied"),
+        (
+            ImportError("libtorch_cpu.so: cannot open shared object file"),
+            "libtorch_cpu.so: cannot open shared object file; a part of the installation is missing or does "
+            "not fit, install it again",
+        ),
         (MemoryError(), "memory is short; use smaller images, or a machine with more"),
         (
             RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
@@ -154,3 +171,114 @@ def test_threads_are_set_and_wait_without_spinning():
             [sys.executable, "-c", code], env=known | given, capture_output=True, text=True, check=True
         )
         assert done.stdout.split() == ["1", "1", policy]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_wrong_usage_is_one_line_that_says_where_to_read_on(name, tmp_path):
+    code = f"import sys; from {COMMANDS[name]} import main; sys.exit(main(sys.argv[1:]))"
+    words = ["flow", "--nonsense"] if name == "benchmarks" else ["--nonsense"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.count("\n") == 1 and done.stderr.endswith(" --help\n")
+
+
+SLOW_IMPORT = (
+    "import sys, types, time\n"
+    "from patchbatch.commands import begin\n"
+    "class Slow:\n"
+    "    def find_spec(self, name, *_):\n"
+    "        if name == 'slow_command': print('now', flush=True); time.sleep(60)\n"
+    "sys.meta_path.insert(0, Slow())\n"
+    "sys.exit(begin('slow_command'))\n"
+)
+
+
+def test_ctrl_c_while_a_command_is_imported_is_quiet():
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_IMPORT], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"now\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate() == (b"", b"")
+    assert process.wait() == 130
+
+
+def test_ctrl_c_in_the_work_is_heard_and_runs_what_cleans_up():
+    code = (
+        "import sys, types, time, argparse\n"
+        "from patchbatch import program\n"
+        "from patchbatch.commands import begin\n"
+        "def work():\n"
+        "    try: print('now', flush=True); time.sleep(60)\n"
+        "    finally: print('cleaned', flush=True)\n"
+        "nothing = argparse.Namespace(threads=None, debug=False)\n"
+        "command = types.ModuleType('command')\n"
+        "command.main = lambda: program.run('name', work, nothing, 'goes on')\n"
+        "sys.modules['command'] = command\n"
+        "sys.exit(begin('command'))\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"now\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate() == (b"cleaned\n", b"goes on\n")
+    assert process.wait() == 130
+
+
+@pytest.mark.parametrize("word", ["--help", "--version"])
+def test_help_into_a_closed_pipe_is_quiet(word):
+    begin = "from patchbatch.commands import flow; sys.exit(flow())"
+    code = f"import sys; sys.argv = ['patchbatch-flow', '{word}']; {begin}"
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert done.returncode in (0, 141)  # argparse itself takes a closed pipe for done
+    assert done.stderr == b""
+
+
+def test_scripts_begin_where_ctrl_c_is_heard():
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts and all(target.startswith("patchbatch.commands:") for target in scripts.values())
+    for target in scripts.values():
+        assert callable(getattr(commands, target.partition(":")[2]))
+
+
+def test_what_libraries_of_ours_warn_of_is_a_note_of_the_command(capsys):
+    def work():
+        logging.getLogger("patchbatch.data.codecs").warning("a.gif has %d frames", 3)
+        logging.getLogger("flow.pipeline").info("not this")
+
+    for _ in range(2):
+        assert program.run("name", work, argparse.Namespace(threads=None, debug=False)) == 0
+        assert capsys.readouterr() == ("", "name: note: a.gif has 3 frames\n")
+
+
+@pytest.mark.parametrize("megabytes", [400, 1100])
+def test_a_limit_that_torch_cannot_live_with_is_said_before(megabytes):
+    resource = pytest.importorskip("resource")
+    code = "import sys; from flow.cli import main; sys.exit(main(['--warm-up']))"
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_AS, (megabytes * 2**20, megabytes * 2**20))
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], preexec_fn=limit, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"patchbatch-flow: memory is limited to {megabytes} MB here (ulimit -v)")
+    assert done.stderr.count("\n") == 1
+
+
+def test_another_package_of_the_same_name_is_told_in_one_line(tmp_path):
+    (tmp_path / "flow").mkdir()
+    (tmp_path / "flow" / "__init__.py").write_text("")
+    begin = "from patchbatch.commands import flow; sys.exit(flow())"
+    code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]; {begin}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"flow.cli is missing: another package named flow hides it ({tmp_path / 'flow'}); "
+        "install patchbatch in an environment of its own\n"
+    )

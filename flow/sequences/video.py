@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from flow.sequences.sources import Frame, FramePair
 from patchbatch.data.files import atomic_path, peek
-from patchbatch.data.headers import MAX_PIXELS
+from patchbatch.data.headers.limits import MAX_PIXELS
 from patchbatch.errors import PatchBatchError
 from patchbatch.tables import in_one_line
 

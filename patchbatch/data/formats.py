@@ -6,6 +6,7 @@ false. Each writer marks the unknown in its format's own way.
 
 from __future__ import annotations
 
+import logging
 import struct
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchbatch.data.codecs import decode_image, encode_image
-from patchbatch.data.files import MAX_SIDE, FilePath, atomic_path, peek, read_bytes
+from patchbatch.data.files import MAX_SIDE, FilePath, atomic_path, read_bytes
 from patchbatch.data.flow_arrays import Flow, Mask, known_flow, split_unknown, with_unknown
-from patchbatch.data.headers import check_png
+from patchbatch.data.headers.png import check_png
 from patchbatch.data.images import read_image
 from patchbatch.data.npz import checked_confidence, read_npz, read_npz_confidence, write_npz
 from patchbatch.data.pfm import read_pfm, read_pfm_flow, write_pfm_flow
 from patchbatch.errors import PatchBatchError
+
+log = logging.getLogger(__name__)
 
 FLOW_SUFFIXES = (".flo", ".png", ".pfm", ".npz")
 
@@ -65,8 +68,8 @@ def write_flow(
     Parameters
     ----------
     path
-        .flo, .pfm and .npz are exact; .png (KITTI) rounds to 1/64 px, and what
-        is not in -512 ... 511.984 px is unknown there.
+        .flo, .pfm and .npz are exact, but what is beyond 1e9 px is unknown in them; .png (KITTI) rounds to
+        1/64 px, and what is not in -512 ... 511.984 px is unknown there. How much is lost is logged.
     flow
         `(H, W, 2)` in pixels; a vector that is not finite counts as unknown.
     valid
@@ -80,6 +83,12 @@ def write_flow(
         Another suffix, a bad array, or a failing write.
     """
     suffix = _flow_suffix(path)
+    if lost := lost_vectors(path, flow, valid):
+        limit = "512 px" if suffix == ".png" else "1e9 px"
+        mend = "; .flo, .pfm and .npz hold more" if suffix == ".png" else ""
+        log.warning(
+            "%s has no place for motion beyond %s: %d pixels are not valid in it%s", path, limit, lost, mend
+        )
     if suffix == ".npz":
         write_npz(path, flow, valid, confidence)
     else:
@@ -129,8 +138,8 @@ def read_flo(path: FilePath) -> tuple[Flow, Mask]:
     PatchBatchError
         A wrong tag, a size outside 1 ... 99999, or a file that is longer or shorter than that size.
     """
-    size, head = peek(path, _FLO_HEADER.size)
-    tag, width, height = _FLO_HEADER.unpack(head.ljust(_FLO_HEADER.size, b"\0"))
+    data = read_bytes(path)
+    tag, width, height = _FLO_HEADER.unpack(data[: _FLO_HEADER.size].ljust(_FLO_HEADER.size, b"\0"))
     if tag != _FLO_TAG:
         raise PatchBatchError(f"{path} is not a .flo file (no PIEH tag); check the suffix")
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
@@ -138,11 +147,12 @@ def read_flo(path: FilePath) -> tuple[Flow, Mask]:
             f"{path} claims {width}x{height} pixels; the limit is {MAX_SIDE}; copy it again"
         )
     expected = _FLO_HEADER.size + 8 * width * height
-    if size != expected:
+    if len(data) != expected:
         raise PatchBatchError(
-            f"{path} has {size} bytes but {width}x{height} pixels take {expected}; write or copy it again"
+            f"{path} has {len(data)} bytes but {width}x{height} pixels take {expected}; "
+            "write or copy it again"
         )
-    values = np.fromfile(path, "<f4", offset=_FLO_HEADER.size)
+    values = np.frombuffer(data, "<f4", offset=_FLO_HEADER.size)
     return split_unknown(values.reshape(height, width, 2))
 
 
@@ -214,6 +224,23 @@ def write_kitti_flow(path: FilePath, flow: NDArray[Any], valid: NDArray[Any] | N
     encoded = encode_image(stored, ".png")
     with atomic_path(path) as temporary:
         temporary.write_bytes(encoded)
+
+
+def lost_vectors(path: FilePath, flow: NDArray[Any], valid: NDArray[Any] | None = None) -> int:
+    """Return how many vectors that are finite and `valid` a file of this suffix cannot hold.
+
+    Raises
+    ------
+    PatchBatchError
+        Another suffix, or a bad array.
+    """
+    vectors = np.asarray(flow)
+    known, mask = known_flow(vectors, valid)
+    held = mask & fits_kitti(known) if _flow_suffix(path) == ".png" else mask
+    claimed = np.isfinite(vectors).all(axis=-1)
+    if valid is not None:
+        claimed &= np.asarray(valid).astype(bool)
+    return int(np.count_nonzero(claimed & ~held))
 
 
 def fits_kitti(flow: NDArray[Any]) -> Mask:

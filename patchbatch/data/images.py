@@ -24,13 +24,14 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 def read_image(path: FilePath) -> NDArray[Any]:
     """Read an image file as it is stored.
 
-    Palettes are expanded and alpha is dropped. An orientation in the file's metadata is not applied:
-    flow is measured on the stored grid. Of an animation the first frame is taken.
+    Palettes are expanded, alpha is dropped, 10 and 12 bits become 16. An orientation in the file's metadata
+    is never applied: flow is measured on the stored grid. Of several frames or pages the first is taken, and
+    a warning is logged. docs/inputs.md lists what was tried.
 
     Parameters
     ----------
     path
-        PNG, JPEG, PNM, TIFF, BMP, WebP, JPEG 2000, GIF, TGA, PCX, SGI or ICO file.
+        PNG, JPEG, PNM, TIFF, BMP, WebP, JPEG 2000, AVIF, GIF, TGA, PCX, SGI or ICO file.
 
     Returns
     -------
@@ -40,8 +41,8 @@ def read_image(path: FilePath) -> NDArray[Any]:
     Raises
     ------
     PatchBatchError
-        The file is missing, a folder, empty, no image, cut, damaged, larger than 256 megapixels, or
-        holds pixels that are not 8-bit or 16-bit.
+        The file is missing, a folder, empty, no image, cut, damaged, larger than 256 megapixels, packed as
+        files are that fill the memory, or holds pixels that are not of up to 16 bits.
     """
     return decode_image(read_bytes(path), str(path))
 
@@ -77,7 +78,9 @@ def as_float(image: NDArray[Any]) -> NDArray[np.float32]:
         return pixels.astype(np.float32)
     if pixels.dtype.kind == "f":
         return _checked_floats(pixels)
-    return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    numbers = pixels.astype(np.float32)
+    numbers /= np.float32(np.iinfo(pixels.dtype).max)
+    return numbers
 
 
 def _check_array(image: NDArray[Any]) -> None:

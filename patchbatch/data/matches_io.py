@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from patchbatch.data.files import FilePath, atomic_path, peek, read_bytes
+from patchbatch.data.files import FilePath, atomic_path, read_bytes
 from patchbatch.data.images import as_float, load_image, to_grey, write_image
 from patchbatch.data.npz import read_npy
 from patchbatch.errors import PatchBatchError
@@ -74,7 +74,7 @@ def read_matches(path: FilePath) -> tuple[Points, Points, NDArray[np.float32]]:
         A line with fewer than four numbers, or with a score that is none; the line is named.
     """
     # No match is a list of matches too: what `write_matches` wrote of none is an empty file.
-    lines = read_bytes(path).splitlines() if peek(path, 1, may_be_empty=True)[0] else []
+    lines = read_bytes(path, may_be_empty=True).splitlines()
     rows = [_match(line, f"{path}, line {at}") for at, line in enumerate(lines, 1) if line.strip()]
     table = np.array(rows, np.float64).reshape(-1, 5).astype(np.float32)
     return table[:, :2].copy(), table[:, 2:4].copy(), table[:, 4].copy()
@@ -167,12 +167,13 @@ def _strengths(stored: NDArray[Any], path: FilePath) -> NDArray[np.float32]:
 
 def _read_raw(path: FilePath, shape: tuple[int, int] | None) -> NDArray[np.float32]:
     """Read EpicFlow's headerless float32 map."""
-    size, _ = peek(path, 0)
     if shape is None:
         raise PatchBatchError(f"{path} is a raw edge map, which does not tell its size; give the shape")
     height, width = shape
-    if size != 4 * height * width:
+    data = read_bytes(path)
+    if len(data) != 4 * height * width:
         raise PatchBatchError(
-            f"{path} has {size} bytes but {width}x{height} edges take {4 * height * width}; check the size"
+            f"{path} has {len(data)} bytes but {width}x{height} edges take {4 * height * width}; "
+            "check the size"
         )
-    return np.fromfile(path, "<f4").astype(np.float32, copy=False).reshape(height, width)
+    return np.frombuffer(data, "<f4").astype(np.float32).reshape(height, width)

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from patchbatch.data.files import MAX_SIDE, FilePath, atomic_path, peek
+from patchbatch.data.files import MAX_SIDE, FilePath, atomic_path, need_file, peek
 from patchbatch.data.flow_arrays import Flow, Mask, known_flow, split_unknown
-from patchbatch.data.headers import MAX_INFLATION
+from patchbatch.data.headers.limits import MAX_INFLATION
 from patchbatch.errors import PatchBatchError
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -115,6 +115,7 @@ def read_npy(path: FilePath) -> NDArray[Any]:
     PatchBatchError
         The file is missing, damaged, or claims more than it holds.
     """
+    need_file(path)
     if peek(path, 6)[1] != b"\x93NUMPY":
         raise PatchBatchError(f"{path} is not a .npy file; check the suffix")
     try:
@@ -181,7 +182,7 @@ def write_npz(
 @contextmanager
 def _archive(path: FilePath) -> Iterator[zipfile.ZipFile]:
     """Open an archive; whatever its parsers make of damaged bytes becomes one kind of error."""
-    peek(path, 0)
+    need_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from patchbatch.data.files import MAX_SIDE, FilePath, atomic_path, peek
+from patchbatch.data.files import MAX_SIDE, FilePath, atomic_path, read_bytes
 from patchbatch.data.flow_arrays import Flow, Mask, known_flow, split_unknown, with_unknown
 from patchbatch.errors import PatchBatchError
 
@@ -39,8 +39,8 @@ def read_pfm(path: FilePath) -> NDArray[np.float32]:
     PatchBatchError
         No such file, no float map, a bad size or scale, or a length that is not what the header says.
     """
-    size, head = peek(path, _HEADER_BYTES)
-    header = _HEADER.match(head)
+    data = read_bytes(path)
+    size, header = len(data), _HEADER.match(data[:_HEADER_BYTES])
     if not header:
         raise PatchBatchError(f"{path} is not a PFM file (no PF header); check the suffix")
     channels, width, height = 3 if header[1] == b"PF" else 1, int(header[2]), int(header[3])
@@ -50,9 +50,10 @@ def read_pfm(path: FilePath) -> NDArray[np.float32]:
         raise PatchBatchError(
             f"{path} claims {width}x{height} pixels, {expected} bytes, but has {size}; write or copy it again"
         )
-    values = np.fromfile(path, f"{order}f4", offset=header.end()).astype(np.float32, copy=False)
+    values = np.frombuffer(data, f"{order}f4", offset=header.end()).astype(np.float32, copy=False)
     shape = (height, width, 3) if channels == 3 else (height, width)
-    return np.ascontiguousarray(values.reshape(shape)[::-1])
+    rows: NDArray[np.float32] = values.reshape(shape)[::-1].copy()
+    return rows
 
 
 def _byte_order(scale: bytes, path: FilePath) -> str:

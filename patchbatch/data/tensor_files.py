@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from patchbatch.data.files import FilePath, atomic_path, peek
+from patchbatch.data.files import FilePath, atomic_path, need_file, peek
 from patchbatch.errors import PatchBatchError
 
 MAX_BYTES = 200_000_000
@@ -47,6 +47,7 @@ def read_tensors(
     PatchBatchError
         The file is missing, a folder, empty, too large, damaged, or holds a type that numpy does not have.
     """
+    need_file(path)
     size, _ = peek(path, 0)
     if size > max_bytes:
         raise PatchBatchError(

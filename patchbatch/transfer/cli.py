@@ -34,7 +34,7 @@ exit status: 0 done, 1 bad input (one line on stderr), 2 wrong usage
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `patchbatch-verify`."""
-    parser = argparse.ArgumentParser(
+    parser = program.Parser(
         prog="patchbatch-verify",
         description=DESCRIPTION,
         epilog=EPILOG,

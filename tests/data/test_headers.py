@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from patchbatch.data.codecs import decode_image
-from patchbatch.data.headers import PngHeader, check_image, check_png
+from patchbatch.data.headers.check import check_image
+from patchbatch.data.headers.png import PngHeader, check_png
 from patchbatch.errors import PatchBatchError
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
@@ -40,7 +41,8 @@ def test_a_png_made_by_hand_is_read() -> None:
         (png(0, 5), "no size"),
         (png(2**31, 2**31), "over 256 million"),
         (png(16001, 16000), "over 256 million"),
-        (png(15000, 15000, 16, 2, b"x" * 100), "too little data"),
+        (png(5000, 5000, 16, 2, b"x" * 100), "too little data"),
+        (png(15000, 15000, 16, 2, b"x" * 100), "as files that fill the memory do"),
         (png(2, 2, 3), "damaged PNG header"),
         (png(2, 2, 8, 5), "damaged PNG header"),
         (png(2, 2)[:20], "cut short|damaged"),
@@ -58,7 +60,9 @@ def test_a_png_made_by_hand_is_read() -> None:
         (b"P5 20000 20000 255\n", "over 256 million"),
         (b"II*\0" + struct.pack("<IHHHIIHHII", 8, 2, 256, 4, 1, 10**6, 257, 4, 1, 10**6), "over 256 million"),
         (b"MM\0*" + struct.pack(">IHHHIHHHHIHH", 8, 2, 256, 3, 1, 60000, 0, 257, 3, 1, 60000, 0), "over 256"),
-        (b"II*\0" + struct.pack("<I", 2**31), "no size"),
+        (b"II*\0" + struct.pack("<I", 2**31), "without its directory"),
+        (b"II+\0" + struct.pack("<HHQ", 8, 0, 2**63), "without its directory"),
+        (b"II+\0" + struct.pack("<HHQQ", 8, 0, 16, 2**60) + bytes(90), "without its directory"),
     ],
 )
 def test_lies_are_refused_before_decoding(data: bytes, part: str) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
-import imageio.v3
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -33,7 +34,7 @@ def opencv_bytes(pixels: np.ndarray, suffix: str = ".png") -> bytes:
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".ppm", ".tga", ".pcx"])
 def test_lossless_formats_give_the_stored_rgb(tmp_path: Path, suffix: str) -> None:
-    imageio.v3.imwrite(tmp_path / f"a{suffix}", RGB, plugin="pillow")
+    Image.fromarray(RGB).save(tmp_path / f"a{suffix}")
     np.testing.assert_array_equal(read_image(tmp_path / f"a{suffix}"), RGB)
 
 
@@ -64,7 +65,8 @@ def test_palette_is_expanded_and_alpha_dropped(tmp_path: Path) -> None:
 def test_gif_gives_its_first_frame(tmp_path: Path) -> None:
     flat = np.zeros((9, 8, 3), np.uint8)
     flat[:4] = (255, 0, 0)
-    imageio.v3.imwrite(tmp_path / "a.gif", np.stack([flat, flat[::-1]]), plugin="pillow")
+    pages = [Image.fromarray(page) for page in (flat, flat[::-1].copy())]
+    pages[0].save(tmp_path / "a.gif", save_all=True, append_images=pages[1:])
     np.testing.assert_array_equal(to_rgb(load_image(tmp_path / "a.gif")), flat / np.float32(255))
 
 
@@ -91,7 +93,7 @@ def test_files_that_are_no_image_are_named(tmp_path: Path) -> None:
         ("empty.png", "is empty"),
         ("text.png", "not an image"),
         ("program.gif", "not an image"),
-        ("float.pfm", "float32 pixels"),
+        ("float.pfm", r"a float map \(.pfm\)"),
         ("a\0b.png", "cannot be read"),
     ]:
         path = os.path.join(tmp_path, name)
@@ -212,3 +214,23 @@ def test_images_that_cannot_be_written(tmp_path: Path, name: str, image: np.ndar
 def test_every_kitti_image_reads_as_pillow_does(real_data: Path) -> None:
     for path in sorted((real_data / "flow").glob("kitti201*/training/image_*/*.png")):
         np.testing.assert_array_equal(read_image(path), np.asarray(Image.open(path)), err_msg=str(path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["WEBP", "PNG", "TIFF"])
+def test_no_file_of_66_kb_takes_a_gigabyte(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a"
+    options = {"WEBP": {"lossless": True}, "PNG": {}, "TIFF": {"compression": "tiff_adobe_deflate"}}
+    Image.new("RGBA" if kind == "WEBP" else "P", (5830, 5830)).save(path, kind, **options[kind])
+    assert path.stat().st_size < 66_000
+    code = (
+        "import resource, sys\n"
+        "from patchbatch.data import load_image\n"
+        "image = load_image(sys.argv[1])\n"
+        "print(image.shape[:2], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, path], capture_output=True, text=True, check=True
+    ).stdout
+    assert told.startswith("(5830, 5830) ")
+    assert int(told.split()[-1]) < 1_000_000  # kB

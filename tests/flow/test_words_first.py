@@ -111,6 +111,9 @@ def test_verbose_tells_what_is_chosen(frames, tmp_path):
         [sys.executable, "-m", "flow.cli", *images, "-v", "--matcher", "patchmatch"],
         cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True,
     )  # fmt: skip
+    assert "64x48, colour" in told.stderr
+    assert "preset default: matcher patchmatch, estimator" in told.stderr
+    assert "from images to flow: " in told.stderr
     assert "describing by compact: 64 numbers" in told.stderr
     assert "matching by patchmatch; confidence not calibrated" in told.stderr
     assert "matches are believed" in told.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from flow.completion.train.command import main
+from patchbatch.commands import begin
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(begin("flow.completion.train.command"))

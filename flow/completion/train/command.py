@@ -18,7 +18,7 @@ from patchbatch.training.logs import add_log
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    parser = argparse.ArgumentParser(
+    parser = program.Parser(
         prog="python -m flow.completion.train",
         description="Teach the network that chooses the motion of what cannot be matched. Samples are "
         "made once and kept: pairs with all that speaks for each candidate. A run that was stopped goes on.",

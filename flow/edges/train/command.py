@@ -13,14 +13,14 @@ from pathlib import Path
 
 from flow.edges.train.settings import SPLITS, EdgeTraining, boundary_pairs
 from patchbatch import program
-from patchbatch.data.files import make_folder, peek
+from patchbatch.data.files import atomic_path, make_folder, peek
 from patchbatch.errors import PatchBatchError
 from patchbatch.training.logs import add_log, check_log
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    parser = argparse.ArgumentParser(
+    parser = program.Parser(
         prog="python -m flow.edges.train",
         description="Teach the edge network the boundaries that people drew in BSDS500, and score it.",
     )
@@ -96,7 +96,8 @@ def _write_report(arguments: argparse.Namespace, figures: dict[str, float], trai
         return
     report = {"training": training.to_table()} if arguments.score is None else {}
     report |= {"test-images": arguments.test_images, "scores": figures}
-    arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    with atomic_path(arguments.json) as temporary:
+        temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from patchbatch.training.logs import add_log
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of the trainer."""
-    parser = argparse.ArgumentParser(
+    parser = program.Parser(
         prog="python -m patchbatch.descriptors.train",
         description="Train a patch descriptor on made scenes (textures from photographs) and on real pairs.\n"
         "Under torchrun the processes share every batch.",

@@ -27,7 +27,7 @@ from patchbatch.transfer.train_images.settings import (
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of the trainer."""
-    parser = argparse.ArgumentParser(
+    parser = program.Parser(
         prog="python -m patchbatch.transfer.train_images",
         description="Train a network on images of classes or people by the multiverse loss.\n"
         "Under torchrun the processes share every batch.",

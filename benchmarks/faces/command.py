@@ -32,8 +32,8 @@ With --train: train networks by the multiverse loss on the people of folds 6 to 
 test them on folds 1 to 5: cosine and Joint Bayesian, thresholds from people of folds 6 to 10 who are not
 learned; Joint Bayesian learned on the other test folds; one network, and two and three together. Trained
 networks are kept, and a run that was stopped goes on.
-With --embedding: the same for a network that is there already; Joint Bayesian is learned on top of it on folds 6
-to 10, thresholds and the calibration that --save keeps are from people of folds 6 to 10 held out of it."""
+With --embedding: the same for a network that is there already; Joint Bayesian is learned on top of it on
+folds 6 to 10; thresholds, and the calibration that --save keeps, are from people of these folds held out."""
 COPIES, STEPS = [1, 2, 3, 5], 4000
 EMBEDDED = (
     "root", "images", "json", "embedding", "crop", "side", "colour", "mean", "deviation", "save", "device",

@@ -26,7 +26,8 @@ class EmbeddingBenchmark:
     embedding, inputs, device
         As `load_embedding` takes them.
     held_out
-        Share of the people of folds 6 to 10 from whom Joint Bayesian does not learn: thresholds and calibration.
+        Share of the people of folds 6 to 10 from whom Joint Bayesian does not learn: thresholds and
+        calibration.
     save
         File for the calibrated Joint Bayesian model; None: none.
     """

@@ -28,7 +28,9 @@ def as_numpy(values: ArrayLike, name: str) -> NDArray[Any]:
         The rows have unequal lengths, or it is a sparse matrix.
     """
     if hasattr(values, "toarray"):
-        raise PatchBatchError(f"{name} is a sparse matrix, and sparse input is not supported; give {name}.toarray()")
+        raise PatchBatchError(
+            f"{name} is a sparse matrix, sparse input is not supported; give {name}.toarray()"
+        )
     if hasattr(values, "detach"):
         tensor = values.detach().cpu()
         values = tensor.float() if tensor.is_floating_point() and tensor.itemsize < 4 else tensor
@@ -74,13 +76,14 @@ def as_samples(
     count, features = values.shape
     if width is not None and features != width:
         raise PatchBatchError(
-            f"{name} has {features} features, but {model} is expecting {width} features as input; use the same"
+            f"{name} has {features} features, but {model} is expecting {width} features as input"
         )
     if count < least:
         raise PatchBatchError(f"{name} has {count} samples; give {least} or more")
     if features == 0:
         raise PatchBatchError(
-            f"{name} has 0 feature(s) (shape={values.shape}) while a minimum of 1 is required; give one column or more"
+            f"{name} has 0 feature(s) (shape={values.shape}) while a minimum of 1 is required; "
+            "give one column or more"
         )
     samples = values.astype(np.float64, copy=False)
     bad = ~np.isfinite(samples).all(axis=1)

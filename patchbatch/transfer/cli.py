@@ -1,4 +1,4 @@
-"""`patchbatch-verify`: how likely two photographs show one person, or two feature vectors are of one class."""
+"""`patchbatch-verify`: how likely two photographs are of one person, or two vectors of one class."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from patchbatch.transfer.embeddings.table import CROPS, DEFAULT_EMBEDDING, EMBED
 
 DESCRIPTION = """\
 Of photographs: the probability, for each two of them, that they show one person.
-Of feature files, or a folder with a folder of photographs for each person: score pairs of vectors, by cosine, by Joint Bayesian or by a small Siamese network, and report how
-well the scores tell same from not same: accuracy with the threshold of each fold chosen on the others, equal
-error rate, and the share of same pairs accepted (TAR) at given shares of not-same pairs accepted (FAR)."""
+Of feature files, or a folder with a folder of photographs for each person: score pairs of vectors, by
+cosine, by Joint Bayesian or by a small Siamese network, and report how well the scores tell same from not
+same: accuracy with the threshold of each fold chosen on the others, equal error rate, and the share of
+same pairs accepted (TAR) at given shares of not-same pairs accepted (FAR)."""
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 # What only photographs use, what they use too, and what a folder of people uses besides.
 OF_PHOTOGRAPHS = ("prior",)

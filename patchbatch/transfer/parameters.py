@@ -1,4 +1,4 @@
-"""What scikit-learn's tools expect of an estimator, without scikit-learn: parameters, tags, one number as a score."""
+"""What scikit-learn's tools expect of an estimator, without scikit-learn."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_PAIRS = 10_000
 
 
 def not_fitted(text: str) -> PatchBatchError:
-    """Return the error of an estimator that is used before it is fitted; for scikit-learn one of its own too."""
+    """Return the error of an estimator used before it is fitted; for scikit-learn one of its own too."""
     if "sklearn" not in sys.modules:
         return PatchBatchError(text)
     theirs: Any = importlib.import_module("sklearn.exceptions").NotFittedError
@@ -63,8 +63,8 @@ class Parameters:
 class PairEstimator(Parameters):
     """Base of what is fitted to samples of classes and gives pairs of samples a score.
 
-    `score` is what scikit-learn's tools call too. They give it samples and their classes, and want one number,
-    higher for better; so it looks at its second argument.
+    `score` is what scikit-learn's tools call too. They give it samples and their classes, and want one
+    number, higher for better; so it looks at its second argument.
     """
 
     n_features_in_: int
@@ -78,8 +78,8 @@ class PairEstimator(Parameters):
         X
             `(n, d)`, one side of the pairs; or samples.
         y
-            `(n, d)`, the other side: row i of `X` is scored against row i of `y`. Or `(n,)`, the class of each
-            sample, as `Pipeline.score` and `GridSearchCV` hand it over.
+            `(n, d)`, the other side: row i of `X` is scored against row i of `y`. Or `(n,)`, the class of
+            each sample, as `Pipeline.score` and `GridSearchCV` hand it over.
 
         Returns
         -------
@@ -90,8 +90,8 @@ class PairEstimator(Parameters):
         Raises
         ------
         PatchBatchError
-            Not fitted, another number of features than at the fit, unequal numbers of rows, NaN; classes without
-            pairs of both kinds.
+            Not fitted, another number of features than at the fit, unequal numbers of rows, NaN; classes
+            without pairs of both kinds.
         """
         other = as_numpy(y, "y")
         return self.area(X, other) if other.ndim == 1 else self._pair_scores(X, y)
@@ -105,7 +105,7 @@ class PairEstimator(Parameters):
         same = int((sizes * (sizes - 1) // 2).sum())
         count = min(MOST_PAIRS, same, len(samples) * (len(samples) - 1) // 2 - same)
         if count < 1:
-            raise PatchBatchError("y makes pairs of one kind only; give two classes, one of them with two samples")
+            raise PatchBatchError("y makes pairs of one kind only; give two classes, one of two samples")
         pairs = make_pairs(classes, count, folds=1)
         scores = self._pair_scores(samples[pairs.first], samples[pairs.second])
         return roc_curve(scores, pairs.same).area

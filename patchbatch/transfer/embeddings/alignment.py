@@ -1,4 +1,4 @@
-"""Faces brought to a common place by their points: the similarity that fits best, and the crop that it gives."""
+"""Faces brought to a common place by their points: the best similarity, and the crop that it gives."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Floats = NDArray[np.float64]
 def similarity(points: ArrayLike, targets: ArrayLike) -> Floats:
     """Return the rotation, scale and shift that bring points nearest to targets, in the least squares sense.
 
-    Nothing is mirrored. Source: S. Umeyama, "Least-squares estimation of transformation parameters between two
-    point patterns", PAMI 1991; in the plane the solution is one complex quotient.
+    Nothing is mirrored. Source: S. Umeyama, "Least-squares estimation of transformation parameters between
+    two point patterns", PAMI 1991; in the plane the solution is one complex quotient.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ def add_embedding(group: argparse._ActionsContainer, default: str | None = None)
 
 
 def inputs_of(arguments: argparse.Namespace) -> InputSettings | None:
-    """Check the embedding as far as it can be without torch; return its input settings, None where none are given.
+    """Check the embedding as far as it can be without torch; return its input settings if any are given.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What `patchbatch-verify` does with photographs: the probability, for each two, that they show one person."""
+"""What `patchbatch-verify` does with photographs: for each two, the probability of one person."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def run(arguments: argparse.Namespace, inputs: InputSettings | None) -> Iterator
     if embedding.verifier is not None:
         told = embedding.verify(vectors[first], vectors[second], arguments.prior)
     rows = [
-        {"image1": str(arguments.inputs[i]), "image2": str(arguments.inputs[j]), "cosine": float(cosines[row]),
+        {"image1": str(arguments.inputs[i]), "image2": str(arguments.inputs[j]), "cosine":
+        float(cosines[row]),
          "probability": None if told is None else float(told[row])}
         for row, (i, j) in enumerate(zip(first, second, strict=True))
     ]  # fmt: skip

@@ -52,7 +52,7 @@ def load_detector(spec: FilePath) -> Detector:
     Parameters
     ----------
     spec
-        "dlib", or the file of a YuNet model, such as `face_detection_yunet_2023mar.onnx` of OpenCV's model zoo.
+        "dlib", or the file of a YuNet model, such as OpenCV's `face_detection_yunet_2023mar.onnx`.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def _yunet(path: FilePath) -> Detector:
         model = cv2.FaceDetectorYN.create(os.fspath(path), "", (320, 320), _LEAST_SCORE)
     except (cv2.error, AttributeError) as error:
         raise PatchBatchError(
-            f"{path} is no YuNet model that OpenCV reads; take face_detection_yunet_2023mar.onnx of its model zoo"
+            f"{path} is no YuNet model that OpenCV reads; take face_detection_yunet_2023mar.onnx of its zoo"
         ) from error
 
     def found(image: NDArray[np.uint8]) -> list[Face]:

@@ -1,8 +1,8 @@
 """The tensors of a network that dlib wrote, read without dlib and without running code.
 
 dlib writes the layers of a network from the input on. A layer's parameters follow its name as a tensor: whole
-numbers (a byte that says how many bytes follow, least first) for a version and four sizes, then float32, least
-byte first. What stands between the tensors is settings, which the code of a network knows anyway.
+numbers (a byte that says how many bytes follow, least first) for a version and four sizes, then float32,
+least byte first. What stands between the tensors is settings, which the code of a network knows anyway.
 """
 
 from __future__ import annotations

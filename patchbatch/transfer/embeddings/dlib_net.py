@@ -1,7 +1,7 @@
 """dlib's residual network for faces in torch: a chip of a face -> 128 numbers.
 
-The layers are those of D. King's `dnn_face_recognition_ex.cpp` (29 convolutions, trained in 2017 on some three
-million faces); the weights, which he gave to the public domain, come with the package
+The layers are those of D. King's `dnn_face_recognition_ex.cpp` (29 convolutions, trained in 2017 on some
+three million faces); the weights, which he gave to the public domain, come with the package
 `face_recognition_models`. dlib's own evaluation takes 150 ms a face on a core, this 10 to 20.
 """
 
@@ -31,7 +31,7 @@ _UNITS = (
 
 
 class _Convolution(nn.Conv2d):
-    """A convolution and the scale and shift behind it, in one. dlib pads by half, or not at all with a stride."""
+    """A convolution and the scale behind it, in one. dlib pads by half, or not at all with a stride."""
 
     def __init__(self, inputs: int, outputs: int, size: int, stride: int) -> None:
         super().__init__(inputs, outputs, size, stride, padding=0 if stride > 1 else size // 2)

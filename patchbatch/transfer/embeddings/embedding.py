@@ -1,4 +1,4 @@
-"""An embedding of faces: crops -> unit vectors, and two of them -> the probability that they are one person."""
+"""An embedding of faces: crops -> unit vectors; two of them -> the probability of one person."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class Embedding:
         Parameters
         ----------
         images
-            Crops as `crop` says: one image `(S, S)` or `(S, S, 3)` RGB, a batch of them, or a list of images of
-            any sizes; numpy or torch, uint8, or floats in [0, 1].
+            Crops as `crop` says: one image `(S, S)` or `(S, S, 3)` RGB, a batch of them, or a list of images
+            of any sizes; numpy or torch, uint8, or floats in [0, 1].
 
         Returns
         -------
@@ -92,8 +92,8 @@ class Embedding:
         Returns
         -------
         float or ndarray
-            In [0, 1]: a number for `(D,)`, `(N,)` else. What a share of 0.9 is worth stands in the card of the
-            weights: it was calibrated on LFW and holds for faces like those.
+            In [0, 1]: a number for `(D,)`, `(N,)` else. What a share of 0.9 is worth stands in the card of
+            the weights: it was calibrated on LFW and holds for faces like those.
 
         Raises
         ------
@@ -103,8 +103,8 @@ class Embedding:
         model = self.verifier
         if model is None:
             raise PatchBatchError(
-                f"{self.name} has no calibrated verifier; learn one with python -m benchmarks faces LFW --embedding "
-                f"{self.name} --save FILE, and load the embedding with verifier=FILE"
+                f"{self.name} has no calibrated verifier; learn one with python -m benchmarks faces LFW "
+                f"--embedding {self.name} --save FILE, and load the embedding with verifier=FILE"
             )
         one, other = (np.atleast_2d(as_numpy(x, name)) for x, name in ((a, "a"), (b, "b")))
         probability = model.probability(model.score(unit_length(one), unit_length(other)), prior)
@@ -140,7 +140,7 @@ class Embedding:
             raise PatchBatchError(f"an image has shape {image.shape}; give (S, S) grey or (S, S, 3) RGB")
         if image.shape[0] != image.shape[1]:
             raise PatchBatchError(
-                f"an image is {image.shape[1]} x {image.shape[0]}; give square crops of faces, as align makes them"
+                f"an image is {image.shape[1]} x {image.shape[0]}; give square crops of faces, as align makes"
             )
         if image.dtype != np.uint8:
             image = _from_floats(image)

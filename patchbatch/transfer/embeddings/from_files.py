@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -54,7 +55,10 @@ def from_torchscript(path: FilePath, settings: InputSettings, device: torch.devi
     """
     peek(path, 1)
     try:
-        net = torch.jit.load(os.fspath(path), map_location=device).eval()  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings():
+            # torch would rather have other files made; these are there.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            net = torch.jit.load(os.fspath(path), map_location=device).eval()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError) as error:
         raise PatchBatchError(
             f"{path} cannot be read as TorchScript ({in_one_line(error)}); write it with torch.jit.save"
@@ -73,7 +77,8 @@ def _embedding(path: FilePath, run: Run, settings: InputSettings, side: int) -> 
             return run(as_input(crops, settings))
         except Exception as error:  # whatever a network raises whose input is another
             raise PatchBatchError(
-                f"{path} does not take crops of {side} px, {settings.colour} ({in_one_line(error)}); set --side or --colour"
+                f"{path} does not take crops of {side} px, {settings.colour} ({in_one_line(error)}); "
+                "set --side or --colour"
             ) from error
 
     return Embedding(os.fspath(path), represent, settings.crop, side, settings.colour == "grey")

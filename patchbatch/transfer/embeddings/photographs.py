@@ -1,4 +1,4 @@
-"""From photographs to the crops that an embedding expects: detected and aligned, or taken as crops already."""
+"""From photographs to the crops that an embedding expects: detected and aligned, or crops already."""
 
 from __future__ import annotations
 

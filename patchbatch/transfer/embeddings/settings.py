@@ -12,7 +12,7 @@ COLOURS = ("rgb", "bgr", "grey")
 
 @dataclass(frozen=True)
 class InputSettings(Settings):
-    """How crops of faces are handed to a network of an ONNX or TorchScript file, which do not say it themselves.
+    """How crops of faces are handed to a network of an ONNX or TorchScript file, which does not say it.
 
     The network takes float32 `(N, C, side, side)` and returns `(N, D)`. A pixel p of 0 to 255 becomes
     (p - mean) / deviation.

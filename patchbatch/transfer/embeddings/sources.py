@@ -33,23 +33,23 @@ def load_embedding(
     Parameters
     ----------
     spec
-        A name of `EMBEDDINGS`; a `.safetensors` file of `python -m patchbatch.transfer.train_images`; an ONNX or
-        TorchScript file (their code is run); or `package.module:factory`: a function without arguments
-        that returns an `Embedding`, or a callable from uint8 crops `(N, side, side, 3)` to `(N, D)` with an
-        attribute `side` and perhaps `crop`, a name of `CROPS`, and `grey`.
+        A name of `EMBEDDINGS`; a `.safetensors` file of `python -m patchbatch.transfer.train_images`; an
+        ONNX or TorchScript file (their code is run); or `package.module:factory`: a function without
+        arguments that returns an `Embedding`, or a callable from uint8 crops `(N, side, side, 3)` to `(N,
+        D)` with an attribute `side` and perhaps `crop`, a name of `CROPS`, and `grey`.
     inputs
         Of ONNX and TorchScript files; None: as `InputSettings` has it.
     verifier
-        A Joint Bayesian model of unit vectors of this embedding, as `python -m benchmarks faces --embedding --save`
-        makes one; None: the one that comes with it, if there is one.
+        A Joint Bayesian model of unit vectors of this embedding, as `python -m benchmarks faces --embedding
+        --save` makes one; None: the one that comes with it, if there is one.
     device
         "auto", "cpu", "cuda" ...; ONNX runs on the CPU.
 
     Raises
     ------
     PatchBatchError
-        Unknown names, files that are missing or cannot be read, an extra that is not installed, a factory that
-        fails or returns something else, and a verifier for another number of features.
+        Unknown names, files that are missing or cannot be read, an extra that is not installed, a factory
+        that fails or returns something else, and a verifier for another number of features.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def _made(text: str, inputs: InputSettings, device: Any) -> Embedding:
         return _of_factory(text)
     suffix = Path(text).suffix.lower()
     from patchbatch.transfer.embeddings import from_files  # noqa: PLC0415 - import torch
-    from patchbatch.transfer.embeddings import named as makers
+    from patchbatch.transfer.embeddings import named as makers  # noqa: PLC0415
 
     if suffix in OURS:
         from patchbatch.transfer.multiverse.image_net import load_image_net  # noqa: PLC0415 - imports torch
@@ -133,7 +133,7 @@ def _of_factory(text: str) -> Embedding:
     side, crop, grey = getattr(made, "side", None), getattr(made, "crop", "lfw"), getattr(made, "grey", False)
     if not callable(made) or not isinstance(side, int) or side < 1:
         raise PatchBatchError(
-            f"{text}() returns {type(made).__name__}; return an Embedding, or a callable with an attribute side"
+            f"{text}() returns {type(made).__name__}; return an Embedding, or a callable with a side"
         )
     CROPS[str(crop)]
     represent: Callable[..., Any] = made

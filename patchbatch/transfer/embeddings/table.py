@@ -1,4 +1,4 @@
-"""The embeddings of faces that have a name, and the crops that embeddings expect; nothing here is slow to import."""
+"""The embeddings of faces that have a name, and the crops that embeddings expect; quick to import."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class Crop(Entry):
     name, help, target, settings
         As of every `Entry`.
     points
-        Where the points of a face, by name, come to lie: (x, y) as shares of the side, from the upper left corner.
+        Where the points of a face, by name, come to lie: (x, y) as shares of the side, from the upper left
+        corner.
     """
 
     points: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -34,24 +35,24 @@ class Crop(Entry):
 CROPS = Table(
     "crop",
     [
-        # Eyes and nose base: means over 579 crops of LFW's folds 6 to 10, the points being dlib's. Nose tip and
-        # mouth: those of "arcface" moved so that its eyes come to lie on these.
+        # Eyes and nose base: means over 579 crops of LFW's folds 6 to 10, the points being dlib's. Nose tip
+        # and mouth: those of "arcface" moved so that its eyes come to lie on these.
         Crop(
             "lfw",
-            "square, eyes at 36 % of its height and 33 and 68 % of its width: the middle of LFW's deep-funneled images",
+            "square, eyes at 36 % of its height, 33 and 68 % of its width: the middle of LFW's images",
             points=dict(
                 zip(
                     (*FIVE, "nose base"),
-                    ((0.330, 0.365), (0.679, 0.358), (0.506, 0.561), (0.363, 0.764), (0.652, 0.763), (0.508, 0.630)),
-                    strict=True,
+                    ((0.330, 0.365), (0.679, 0.358), (0.506, 0.561), (0.363, 0.764), (0.652, 0.763), (0.508,
+                    0.630)), strict=True,
                 )
             ),
         ),
-        # The reference points of InsightFace's 112 x 112 crops, which OpenCV's SFace uses too; the nose base lies
-        # as far below the tip as in "lfw".
+        # The reference points of InsightFace's 112 x 112 crops, which OpenCV's SFace uses too; the nose base
+        # lies as far below the tip as in "lfw".
         Crop(
             "arcface",
-            "square, eyes at 46 % of its height and 34 and 66 % of its width: ArcFace's and SFace's, of 112 x 112",
+            "square, eyes at 46 % of its height, 34 and 66 % of its width: ArcFace's and SFace's",
             points=dict(
                 zip(
                     (*FIVE, "nose base"),
@@ -85,7 +86,7 @@ class NamedEmbedding(Entry):
     @property
     def verifier(self) -> Path:
         """The Joint Bayesian model that comes with it: it makes probabilities of pairs of vectors."""
-        return WEIGHTS / f"{self.name}.jb.safetensors"
+        return WEIGHTS / "verifiers" / f"{self.name}.safetensors"
 
 
 EMBEDDINGS = Table(
@@ -93,7 +94,7 @@ EMBEDDINGS = Table(
     [
         NamedEmbedding(
             "faces-small",
-            "ours, 80 numbers, learned from 2,600 people of LFW; a demonstration, wrong in one pair of five or six",
+            "ours, 80 numbers, learned from 2,600 people of LFW: a demonstration",
             f"{PLACE}.named:faces_small",
             licence="MIT as the code; learned from LFW, whose photographs are for research",
         ),

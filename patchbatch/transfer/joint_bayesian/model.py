@@ -99,8 +99,8 @@ class JointBayesian(JointBayesianScoring):
         X
             `(N, d)`, finite.
         y
-            `(N,)` the class of each, whole numbers or texts; two classes or more, of any sizes, one of them with
-            two samples or more.
+            `(N,)` the class of each, whole numbers or texts; two classes or more, of any sizes, one of them
+            with two samples or more.
         method
             As in the constructor, for this fit only; None: the constructor's.
 

@@ -151,7 +151,7 @@ class MultiverseHead(nn.Module):
         return averaged
 
     def predict(self, representation: Tensor) -> Tensor:
-        """Return the probabilities of the classes, the softmax of `logits`: `(N, d)` -> `(N, c)`, rows of sum 1."""
+        """Return the probabilities of the classes, the softmax of `logits`: `(N, d)` -> `(N, c)`."""
         return at_least_single(self.logits(representation)).softmax(dim=1)
 
     def penalty(self) -> Tensor:

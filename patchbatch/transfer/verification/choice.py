@@ -1,4 +1,4 @@
-"""How many directions Joint Bayesian gets, and how much shrinkage: chosen on classes held out of the training."""
+"""Rank and shrinkage of Joint Bayesian, chosen on classes held out of the training."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ def choose_rank(features: Features, labels: Integers, seed: int = 0) -> Choice:
     classes, counts = np.unique(labels, return_counts=True)
     several = classes[counts > 1]
     if len(several) < LEAST_CLASSES:
-        return Choice(None, 0.0, float("nan"))
+        # With hardly more differences within classes than directions, their covariance is singular or nearly.
+        ample = len(labels) - len(classes) > 2 * features.shape[1]
+        return Choice(None, 0.0 if ample else max(SHRINKAGES), float("nan"))
     generator = np.random.default_rng(seed)
     held_out = np.isin(labels, generator.permutation(several)[: round(HELD_OUT * len(several))])
     pairs = pairs_of_people(labels[held_out], _PAIRS, seed)

@@ -93,8 +93,8 @@ def run(arguments: argparse.Namespace, kind: str, inputs: InputSettings | None =
     Parameters
     ----------
     arguments
-        As parsed, see `patchbatch.transfer.cli.build_parser`; `features` is a feature file, or a folder with a
-        folder of photographs for each person.
+        As parsed, see `patchbatch.transfer.cli.build_parser`; `features` is a feature file, or a folder with
+        a folder of photographs for each person.
     kind
         Which scorer is meant: "cosine", "jb" or "siamese".
     inputs

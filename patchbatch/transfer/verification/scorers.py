@@ -27,14 +27,14 @@ class Scorer(Protocol):
 class Cosine(PairEstimator):
     """The cosine of the angle between two vectors, in [-1, 1]; 0 where a vector is zero.
 
-    It can be used as it is. As an estimator of scikit-learn's kind it has a `fit`, which learns the mean of the
-    samples where `centre` asks for it.
+    It can be used as it is. As an estimator of scikit-learn's kind it has a `fit`, which learns the mean of
+    the samples where `centre` asks for it.
 
     Parameters
     ----------
     mean
-        `(D,)` subtracted first, such as the mean of the source data; None leaves the features as they are, or as
-        `fit` centres them.
+        `(D,)` subtracted first, such as the mean of the source data; None leaves the features as they are,
+        or as `fit` centres them.
     centre
         Whether `fit` learns a mean.
 

@@ -145,7 +145,8 @@ class SiameseVerifier(PairEstimator):
         X
             `(N, D)` features.
         y
-            `(N,)` the class of each, whole numbers or texts; only classes of two samples or more give same pairs.
+            `(N,)` the class of each, whole numbers or texts; only classes of two samples or more give same
+            pairs.
 
         Raises
         ------

@@ -53,13 +53,14 @@ def score_histogram(scores: NDArray[np.float64], same: NDArray[np.bool_], thresh
         return float(_LEFT + width * (value - low) / (high - low))
 
     bars = [
-        f'<rect class="{name}" x="{x_of(edges[place]):.1f}" y="{HEIGHT - _BOTTOM - height * count / top:.1f}" '
-        f'width="{width / _BINS:.1f}" height="{height * count / top:.1f}"/>'
+        f'<rect class="{name}" x="{x_of(edges[place]):.1f}" width="{width / _BINS:.1f}" '
+        f'y="{HEIGHT - _BOTTOM - height * count / top:.1f}" height="{height * count / top:.1f}"/>'
         for name, one in zip(("same", "other"), counts, strict=True)
         for place, count in enumerate(one)
         if count
     ]
-    line = f'<line class="threshold" x1="{x_of(threshold):.1f}" x2="{x_of(threshold):.1f}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}"/>'
+    at = f"{x_of(threshold):.1f}"
+    line = f'<line class="threshold" x1="{at}" x2="{at}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}"/>'
     ticks = [_x_tick(x_of(value), f"{value:.3g}") for value in np.linspace(low, high, 5)]
     ticks += [_y_tick(HEIGHT - _BOTTOM - height * share, f"{top * share:.0f}") for share in (0, 0.5, 1)]
     return _svg("scores", [*bars, line, *ticks], "score", "pairs")

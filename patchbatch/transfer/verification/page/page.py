@@ -1,4 +1,4 @@
-"""Write the page of a verification: figures, curves, and the pairs it was most wrong about, in one HTML file."""
+"""The page of a verification in one HTML file: figures, curves, the pairs it was most wrong about."""
 
 from __future__ import annotations
 

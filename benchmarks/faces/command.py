@@ -8,9 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.arguments import add_json, check_outputs, positive, refuse_others
-from benchmarks.faces.settings import FacesBenchmark
+from benchmarks.faces.settings import EmbeddingBenchmark, FacesBenchmark
 from patchbatch.errors import PatchBatchError
 from patchbatch.program import COMMON
+from patchbatch.transfer.embeddings.arguments import add_embedding, inputs_of
+from patchbatch.transfer.embeddings.settings import InputSettings
+from patchbatch.transfer.embeddings.table import EMBEDDINGS
 from patchbatch.transfer.multiverse.table import NETWORKS, PAIR_TERMS
 from patchbatch.transfer.train_images.command import (
     add_loss,
@@ -28,18 +31,27 @@ and tested on folds 1 to 5; the rows "splits" stay within folds 6 to 10 and lear
 With --train: train networks by the multiverse loss on the people of folds 6 to 10, or of a folder tree, and
 test them on folds 1 to 5: cosine and Joint Bayesian, thresholds from people of folds 6 to 10 who are not
 learned; Joint Bayesian learned on the other test folds; one network, and two and three together. Trained
-networks are kept, and a run that was stopped goes on."""
+networks are kept, and a run that was stopped goes on.
+With --embedding: the same for a network that is there already; Joint Bayesian is learned on top of it on
+folds 6 to 10; thresholds, and the calibration that --save keeps, are from people of these folds held out."""
 COPIES, STEPS = [1, 2, 3, 5], 4000
+EMBEDDED = (
+    "root", "images", "json", "embedding", "crop", "side", "colour", "mean", "deviation", "save", "device",
+    "held_out",
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the words and arguments of the sub-command."""
     parser.description = DESCRIPTION
-    parser.epilog = "\n\n".join(one.help() for one in (NETWORKS, PAIR_TERMS, AUGMENTATIONS))
+    parser.epilog = "\n\n".join(one.help() for one in (EMBEDDINGS, NETWORKS, PAIR_TERMS, AUGMENTATIONS))
     parser.add_argument("root", metavar="ROOT", help="folder of people.txt, pairs.txt and the images")
     parser.add_argument("--images", metavar="DIR", help="folder of the people's folders, if not in ROOT")
     add_json(parser)
     parser.add_argument("--plot", metavar="FILE", help="draw the ROC curves (.png, .svg, .pdf; matplotlib)")
+    given = parser.add_argument_group("embeddings")
+    add_embedding(given)
+    given.add_argument("--save", type=Path, metavar="FILE", help="keep the calibrated model (.safetensors)")
     trained = parser.add_argument_group("networks")
     trained.add_argument(
         "--train", nargs="?", const="", metavar="DIR",
@@ -77,13 +89,39 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     """Verify, print the table and write the files."""
     from benchmarks.report import check_plot  # noqa: PLC0415 (only to run)
 
-    if arguments.train is None:
+    inputs = inputs_of(arguments)
+    if arguments.embedding is not None:
+        refuse_others(arguments, parser, (*EMBEDDED, *COMMON), "with --embedding")
+    elif arguments.train is None:
         refuse_others(arguments, parser, ("root", "images", "json", "plot", *COMMON), "without --train")
     check_outputs(arguments.json, arguments.plot, arguments.root)
     check_plot("--plot", arguments.plot)
     if not Path(arguments.root).is_dir():
         raise PatchBatchError(f"{arguments.root} does not exist; give the folder of LFW's lists")
+    if arguments.embedding is not None:
+        return _run_embedding(arguments, inputs)
     return _run_histograms(arguments) if arguments.train is None else _run_networks(arguments)
+
+
+def _run_embedding(arguments: argparse.Namespace, inputs: InputSettings | None) -> int:
+    if arguments.save is not None:
+        check_outputs(None, str(arguments.save), arguments.root)
+        if arguments.save.suffix.lower() != ".safetensors":
+            raise PatchBatchError(f"{arguments.save}: the model is a .safetensors; give it that suffix")
+    benchmark = EmbeddingBenchmark(
+        arguments.root, arguments.images, arguments.embedding, inputs, arguments.device, arguments.held_out,
+        arguments.save,
+    )  # fmt: skip
+    from benchmarks.faces import embedded  # noqa: PLC0415 - see _run_histograms
+    from benchmarks.report import write_json  # noqa: PLC0415
+
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("benchmarks").setLevel(logging.INFO)
+    report = embedded.run(benchmark)
+    print(embedded.format_table(report["rows"]))
+    if arguments.json is not None:
+        write_json(arguments.json, report)
+    return 0
 
 
 def _run_histograms(arguments: argparse.Namespace) -> int:

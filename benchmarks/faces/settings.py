@@ -3,14 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from patchbatch.errors import PatchBatchError
+from patchbatch.transfer.embeddings.settings import InputSettings
 from patchbatch.transfer.images.table import IMAGE_SETS
 from patchbatch.transfer.train_images.plan import Plan
 
 TEST_FOLDS, SOURCE_FOLDS = (1, 2, 3, 4, 5), (6, 7, 8, 9, 10)
 ENSEMBLES = (2, 3)
 """Numbers of networks that are asked together, as in the talk's table."""
+
+
+@dataclass(frozen=True)
+class EmbeddingBenchmark:
+    """What is asked of an embedding.
+
+    Attributes
+    ----------
+    root, images
+        Folder of LFW's lists, and of its images if they are elsewhere.
+    embedding, inputs, device
+        As `load_embedding` takes them.
+    held_out
+        Share of the people of folds 6 to 10 from whom Joint Bayesian does not learn: thresholds and
+        calibration.
+    save
+        File for the calibrated Joint Bayesian model; None: none.
+    """
+
+    root: str
+    images: str | None
+    embedding: str
+    inputs: InputSettings | None = None
+    device: str = "cpu"
+    held_out: float = 0.1
+    save: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from patchbatch.descriptors.losses.table import LOSSES
 from patchbatch.models import MODELS
 from patchbatch.tables import Table
 from patchbatch.training.logs import LOGS
+from patchbatch.transfer.embeddings.table import CROPS, EMBEDDINGS
 from patchbatch.transfer.images.table import IMAGE_SETS
 from patchbatch.transfer.multiverse.table import NETWORKS as IMAGE_NETWORKS
 from patchbatch.transfer.multiverse.table import PAIR_TERMS
@@ -61,6 +62,8 @@ def page() -> str:
             "`flow --method`, or `NAME=FOLDER` with results, or `NAME=module:function`",
             _names(FLOW_METHODS),
         ),
+        ("Face embeddings", "`patchbatch-verify --embedding`, `load_embedding`", _names(EMBEDDINGS)),
+        ("Crops of faces", "`patchbatch-verify --crop`, `align`", _names(CROPS)),
         ("Columns of the flow benchmark", "`flow --columns`", _names(COLUMNS)),
         ("Formats of the flow benchmark", "`flow --format`", _names(FORMATS)),
         ("Methods of the matching benchmark", "`--method`", _names(MATCHING_METHODS)),

@@ -1,3 +1,9 @@
+from .embeddings.alignment import align as align
+from .embeddings.detection import load_detector as load_detector
+from .embeddings.embedding import Embedding as Embedding
+from .embeddings.photographs import embed_files as embed_files
+from .embeddings.settings import InputSettings as InputSettings
+from .embeddings.sources import load_embedding as load_embedding
 from .joint_bayesian.model import JointBayesian as JointBayesian
 from .multiverse.constructions import OrthogonalCopies as OrthogonalCopies
 from .multiverse.constructions import orthogonal_copies as orthogonal_copies

@@ -25,8 +25,12 @@ def as_numpy(values: ArrayLike, name: str) -> NDArray[Any]:
     Raises
     ------
     PatchBatchError
-        The rows have unequal lengths.
+        The rows have unequal lengths, or it is a sparse matrix.
     """
+    if hasattr(values, "toarray"):
+        raise PatchBatchError(
+            f"{name} is a sparse matrix, sparse input is not supported; give {name}.toarray()"
+        )
     if hasattr(values, "detach"):
         tensor = values.detach().cpu()
         values = tensor.float() if tensor.is_floating_point() and tensor.itemsize < 4 else tensor
@@ -36,7 +40,9 @@ def as_numpy(values: ArrayLike, name: str) -> NDArray[Any]:
         raise PatchBatchError(f"{name} has rows of unequal length; give a rectangular array") from None
 
 
-def as_samples(X: ArrayLike, name: str = "X", *, width: int | None = None, least: int = 1) -> Floats:
+def as_samples(
+    X: ArrayLike, name: str = "X", *, width: int | None = None, least: int = 1, model: str = "the model"
+) -> Floats:
     """Check a sample matrix and return it in float64; the caller's own array is never written to.
 
     Parameters
@@ -49,6 +55,8 @@ def as_samples(X: ArrayLike, name: str = "X", *, width: int | None = None, least
         Number of features that is expected; None for any.
     least
         Least number of samples; 0 allows an empty matrix.
+    model
+        What the message calls whatever expects the width.
 
     Raises
     ------
@@ -57,6 +65,10 @@ def as_samples(X: ArrayLike, name: str = "X", *, width: int | None = None, least
         numbers beyond `LARGEST`.
     """
     values = as_numpy(X, name)
+    if values.dtype.kind == "O":
+        values = _numbers_of(values)
+    if values.dtype.kind == "c":
+        raise PatchBatchError(f"Complex data not supported: {name} holds {values.dtype}; give its real part")
     if values.dtype.kind not in "fiub":
         raise PatchBatchError(f"{name} holds {values.dtype}, not real numbers; convert it to floats")
     if values.ndim != 2:
@@ -64,12 +76,15 @@ def as_samples(X: ArrayLike, name: str = "X", *, width: int | None = None, least
     count, features = values.shape
     if width is not None and features != width:
         raise PatchBatchError(
-            f"{name} has {features} features but the model has {width}; use the same features"
+            f"{name} has {features} features, but {model} is expecting {width} features as input"
         )
     if count < least:
         raise PatchBatchError(f"{name} has {count} samples; give {least} or more")
     if features == 0:
-        raise PatchBatchError(f"{name} has 0 features; give one column or more")
+        raise PatchBatchError(
+            f"{name} has 0 feature(s) (shape={values.shape}) while a minimum of 1 is required; "
+            "give one column or more"
+        )
     samples = values.astype(np.float64, copy=False)
     bad = ~np.isfinite(samples).all(axis=1)
     if bad.any():
@@ -82,6 +97,14 @@ def as_samples(X: ArrayLike, name: str = "X", *, width: int | None = None, least
             "features down"
         )
     return samples
+
+
+def _numbers_of(values: NDArray[Any]) -> NDArray[Any]:
+    """Return an array of objects that are all numbers as floats, another as it is."""
+    try:
+        return values.astype(np.float64)
+    except (TypeError, ValueError):
+        return values
 
 
 def as_labels(labels: ArrayLike, count: int, name: str = "labels") -> Integers:
@@ -111,7 +134,7 @@ def as_labels(labels: ArrayLike, count: int, name: str = "labels") -> Integers:
     return values.astype(np.int64)
 
 
-def as_classes(labels: ArrayLike, name: str = "labels") -> NDArray[Any]:
+def as_classes(labels: ArrayLike, name: str = "labels", count: int | None = None) -> NDArray[Any]:
     """Check class labels of any one kind and return them `(N,)`.
 
     Parameters
@@ -121,15 +144,25 @@ def as_classes(labels: ArrayLike, name: str = "labels") -> NDArray[Any]:
         numbers is taken for one of those.
     name
         What the message calls them.
+    count
+        Number of samples they belong to; None: any.
 
     Raises
     ------
     PatchBatchError
-        None at all, not one-dimensional, or neither whole numbers nor texts.
+        None at all, not one for each sample, not one-dimensional, or neither whole numbers nor texts.
     """
+    if labels is None:
+        raise PatchBatchError(
+            f"this requires {name} to be passed, but the target {name} is None; give the class of each sample"
+        )
     values = as_numpy(labels, name)
     if values.ndim != 1 or not values.size:
         raise PatchBatchError(f"{name} have shape {values.shape}; give one for each sample, one at least")
+    if count is not None and len(values) != count:
+        raise PatchBatchError(
+            f"{name} have shape {values.shape}, but there are {count} samples; give ({count},)"
+        )
     if values.dtype.kind == "O":
         for kind in (str, (int, np.integer)):
             if all(isinstance(one, kind) and not isinstance(one, bool) for one in values):
@@ -173,7 +206,7 @@ def as_same(same: ArrayLike, count: int, name: str = "same") -> Booleans:
     return truth
 
 
-def index_classes(labels: Integers) -> tuple[Integers, Integers, Integers]:
+def index_classes(labels: NDArray[Any]) -> tuple[Integers, Integers, Integers]:
     """Return classes numbered 0 to K-1; refuse labels that no within-class scatter can be learned from.
 
     Returns

@@ -82,7 +82,9 @@ def principal_basis(centred: Floats, rank: int | None) -> Floats:
         _, scale, axes = svd(centred, full_matrices=False)
         variance, basis = scale**2, axes.T
     else:
-        variance, basis = eigh(centred.T @ centred)
+        # Only what is asked for: of 2,592 directions, 100 take a third of the time of all.
+        wanted = None if rank is None else [features - int(rank), features - 1]
+        variance, basis = eigh(centred.T @ centred, subset_by_index=wanted)
         variance, basis = variance[::-1], basis[:, ::-1]
     kept = int(np.sum(variance > max(count, features) * np.finfo(np.float64).eps * variance[0]))
     if kept == 0:

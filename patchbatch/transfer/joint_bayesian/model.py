@@ -12,6 +12,7 @@ from patchbatch.errors import PatchBatchError
 from patchbatch.transfer.checks import (
     Booleans,
     Floats,
+    as_classes,
     as_labels,
     as_same,
     as_samples,
@@ -22,13 +23,12 @@ from patchbatch.transfer.joint_bayesian import fit as fitting
 from patchbatch.transfer.joint_bayesian.calibration import Calibration
 from patchbatch.transfer.joint_bayesian.eigen import eigen_form
 from patchbatch.transfer.joint_bayesian.fit import Covariances, FitResult
-from patchbatch.transfer.joint_bayesian.parameters import Parameters
 from patchbatch.transfer.joint_bayesian.scoring import JointBayesianScoring
 
 METHODS = ("closed_form", "em", "shortcut")
 
 
-class JointBayesian(JointBayesianScoring, Parameters):
+class JointBayesian(JointBayesianScoring):
     """x = mean + mu + eps: mu ~ N(0, S_mu) once for a class, eps ~ N(0, S_eps) for every sample.
 
     Singular scatter, the policy: directions without any variance are left out. If the scatter within classes
@@ -91,15 +91,16 @@ class JointBayesian(JointBayesianScoring, Parameters):
         self.max_iter = max_iter
         self.tol = tol
 
-    def fit(self, X: ArrayLike, labels: ArrayLike, method: str | None = None) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, method: str | None = None) -> Self:
         """Learn the covariances from labelled samples.
 
         Parameters
         ----------
         X
             `(N, d)`, finite.
-        labels
-            `(N,)` integers; two classes or more, of any sizes, one of them with two samples or more.
+        y
+            `(N,)` the class of each, whole numbers or texts; two classes or more, of any sizes, one of them
+            with two samples or more.
         method
             As in the constructor, for this fit only; None: the constructor's.
 
@@ -111,11 +112,11 @@ class JointBayesian(JointBayesianScoring, Parameters):
         Raises
         ------
         PatchBatchError
-            Bad settings, NaN, labels not integers, one class, no class with two samples, singular scatter.
+            Bad settings, NaN, labels of another kind, one class, no class with two samples, singular scatter.
         """
         method = self._checked_method(method)
         samples = as_samples(X, least=2)
-        _, index, counts = index_classes(as_labels(labels, len(samples)))
+        _, index, counts = index_classes(as_classes(y, "y", len(samples)))
         mean, basis, rotated = self._rotated(samples)
         stats = fitting.class_statistics(rotated, index, counts)
         if method == "closed_form":

@@ -12,9 +12,10 @@ from patchbatch.errors import PatchBatchError
 from patchbatch.transfer.checks import Floats, as_labels, as_numpy, as_same, as_samples
 from patchbatch.transfer.joint_bayesian.calibration import Calibration, fit_calibration
 from patchbatch.transfer.joint_bayesian.eigen import BLOCK_ROWS, EigenForm, Enrolment
+from patchbatch.transfer.parameters import PairEstimator, not_fitted
 
 
-class JointBayesianScoring:
+class JointBayesianScoring(PairEstimator):
     """The half of `JointBayesian` that reads its eigen-form. Scores are log-likelihood ratios in nats.
 
     A score is log p(a, b | one class) - log p(a, b | two classes), constant included: above 0 the pair is
@@ -26,11 +27,11 @@ class JointBayesianScoring:
 
     def _form(self) -> EigenForm:
         if not hasattr(self, "eigen_"):
-            raise PatchBatchError("this JointBayesian is not fitted; call fit or load first")
+            raise not_fitted("this JointBayesian is not fitted; call fit or load first")
         return self.eigen_
 
     def _samples(self, X: ArrayLike, name: str) -> Floats:
-        return as_samples(X, name, width=len(self._form().mean), least=0)
+        return as_samples(X, name, width=len(self._form().mean), least=0, model=type(self).__name__)
 
     def project(self, X: ArrayLike) -> Floats:
         """Return samples `(n, d)` in eigen-form `(n, k)`.
@@ -74,14 +75,7 @@ class JointBayesianScoring:
             )
         return (form.projection * np.sqrt(form.product))[:, :dimension].astype(np.float32)
 
-    def score(self, a: ArrayLike, b: ArrayLike) -> Floats:
-        """Return the scores of pairs: row i of `a` `(n, d)` against row i of `b` `(n, d)`; `(n,)`.
-
-        Raises
-        ------
-        PatchBatchError
-            Not fitted, another number of features, unequal numbers of rows, NaN.
-        """
+    def _pair_scores(self, a: ArrayLike, b: ArrayLike) -> Floats:
         form = self._form()
         first, second = form.project(self._samples(a, "a")), form.project(self._samples(b, "b"))
         return form.pair_scores(first, second, None)

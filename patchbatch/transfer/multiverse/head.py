@@ -145,10 +145,14 @@ class MultiverseHead(nn.Module):
             self._move_scatter(representation, labels)
         return self._cross_entropy(logits, labels) + self.penalty()
 
-    def predict(self, representation: Tensor) -> Tensor:
+    def logits(self, representation: Tensor) -> Tensor:
         """Return the logits averaged over the copies: `(N, d)` -> `(N, c)`."""
         averaged: Tensor = self(representation).mean(dim=1)
         return averaged
+
+    def predict(self, representation: Tensor) -> Tensor:
+        """Return the probabilities of the classes, the softmax of `logits`: `(N, d)` -> `(N, c)`."""
+        return at_least_single(self.logits(representation)).softmax(dim=1)
 
     def penalty(self) -> Tensor:
         """Return λ1 times the norms plus λ2 times the inner products, a scalar; the same for any batch."""

@@ -155,6 +155,19 @@ def save_image_net(
     write_tensors(path, tensors, header)
 
 
+def save_representation(judged: ImageNet, path: FilePath) -> None:
+    """Write a network without what it learned to name: its file is smaller, and has no vector of any person.
+
+    `load_image_net` reads it; its head is of two classes and all zeros.
+    """
+    head = MultiverseHead(judged.config.features, classes=2)
+    for values in head.parameters():
+        torch.nn.init.zeros_(values)
+    trunk = judged.net.trunk
+    assert isinstance(trunk, torch.nn.Sequential)  # noqa: S101 - types
+    save_image_net(MultiverseNet(trunk, {STAGE: head}), judged.config, path, judged.notes)
+
+
 def load_image_net(path: FilePath, device: str = "cpu") -> ImageNet:
     """Read a network that `save_image_net` wrote, in float32, in evaluation mode.
 

@@ -111,6 +111,31 @@ def read_pair_list(path: FilePath, rows: int) -> PairList:
     return PairList(columns[0], columns[1], None if width < 3 else columns[2].astype(bool), columns[3])
 
 
+def read_image_list(path: FilePath, rows: int) -> list[Path]:
+    """Read which image each row of the features is of: a file a line, from the list's own folder on.
+
+    Raises
+    ------
+    PatchBatchError
+        The list is missing, has another number of lines, or names a file that is not there.
+    """
+    try:
+        lines = read_bytes(path).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise PatchBatchError(f"{path} is not text; write the file of each row's image a line") from error
+    found = [Path(path).parent / line.strip() for line in lines if line.strip()]
+    if len(found) != rows:
+        raise PatchBatchError(
+            f"{path} names {len(found)} images but there are {rows} rows; give one for each"
+        )
+    missing = next((file for file in found if not file.is_file()), None)
+    if missing is not None:
+        raise PatchBatchError(
+            f"{path} names {missing}, which is no file; give names from the list's own folder on"
+        )
+    return found
+
+
 def write_scores(path: FilePath, pairs: PairList, scores: Floats) -> None:
     """Write pairs with their scores, whole or not at all.
 

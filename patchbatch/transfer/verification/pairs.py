@@ -44,6 +44,37 @@ class Pairs:
         """Return the pairs that a mask or an index array picks."""
         return Pairs(self.first[which], self.second[which], self.same[which], self.fold[which])
 
+    def select(self, rows: ArrayLike) -> Pairs:
+        """Return the pairs both of whose samples are among some rows, their numbers counted within these.
+
+        Parameters
+        ----------
+        rows
+            Numbers of rows, none twice, or a mask: what `features[rows]` takes. The pairs go with that array.
+
+        Raises
+        ------
+        PatchBatchError
+            A row twice.
+
+        Examples
+        --------
+        >>> pairs = Pairs(np.array([0, 2]), np.array([1, 3]), np.array([True, False]), np.zeros(2, int))
+        >>> pairs.select([3, 2]).first
+        array([1])
+        """
+        given = np.asarray(rows)
+        kept = np.flatnonzero(given) if given.dtype == np.bool_ else given.astype(np.int64)
+        if np.unique(kept).size < kept.size:
+            raise PatchBatchError("the rows that are selected hold one twice; give each once")
+        place = np.full(
+            int(max(kept.max(initial=-1), self.first.max(initial=-1), self.second.max(initial=-1))) + 1, -1
+        )
+        place[kept] = np.arange(kept.size)
+        first, second = place[self.first], place[self.second]
+        inside = (first >= 0) & (second >= 0)
+        return Pairs(first[inside], second[inside], self.same[inside], self.fold[inside])
+
     def of_folds(self, folds: ArrayLike) -> Pairs:
         """Return the pairs of some folds, in their order."""
         return self[np.isin(self.fold, folds)]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, count
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from patchbatch import progress
 from patchbatch.errors import PatchBatchError
 from patchbatch.transfer.verification.pairs import Pairs, check_disjoint, check_pairs
 from patchbatch.transfer.verification.roc import Roc, accuracy, checked_scores, choose_threshold, roc_curve
@@ -148,12 +149,17 @@ def verify_splits(
     if (row_folds[pairs.first] != pairs.fold).any() or (row_folds[pairs.second] != pairs.fold).any():
         raise PatchBatchError("a pair has rows of another fold than its own; draw pairs within folds")
 
+    fits = folds.size * (folds.size + 1) // 2
+    done = count(1)
+
     def scored(held_out: tuple[int, ...]) -> NDArray[np.float64]:
         """Score the pairs of held-out folds with a model of all others."""
         rows = np.flatnonzero(np.isin(row_folds, [f for f in folds if f not in held_out]))
         check_disjoint(labels[rows], labels[np.isin(row_folds, held_out)])
         tested = pairs.of_folds(held_out)
-        return score_pairs(fit(features[rows], labels[rows]), features, tested.first, tested.second)
+        scores = score_pairs(fit(features[rows], labels[rows]), features, tested.first, tested.second)
+        progress.tell("models of folds", next(done), fits)
+        return scores
 
     choosing = np.full((folds.size, len(pairs)), np.nan)  # row f: scores to choose the threshold of fold f on
     for i, j in combinations(range(folds.size), 2):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigh
 
 from patchbatch.errors import PatchBatchError
+from patchbatch.transfer.checks import as_samples
+from patchbatch.transfer.parameters import PairEstimator
 
 Features = NDArray[Any]
 # Rows gathered at once: bounds the memory of a million pairs to some hundred MB.
@@ -18,28 +20,63 @@ _BLOCK = 65_536
 class Scorer(Protocol):
     """Anything with `score`, such as `Cosine`, `JointBayesian` or `SiameseVerifier`."""
 
-    def score(self, a: Features, b: Features) -> Any:
+    def score(self, a: Features, b: Features, /) -> Any:
         """Return `(N,)` scores of the pairs of rows of `a` and `b`, `(N, D)` each; higher for more alike."""
 
 
-class Cosine:
-    """The cosine of the angle between two vectors.
+class Cosine(PairEstimator):
+    """The cosine of the angle between two vectors, in [-1, 1]; 0 where a vector is zero.
+
+    It can be used as it is. As an estimator of scikit-learn's kind it has a `fit`, which learns the mean of
+    the samples where `centre` asks for it.
 
     Parameters
     ----------
     mean
-        `(D,)` subtracted first, such as the mean of the source data; None leaves the features as they are.
+        `(D,)` subtracted first, such as the mean of the source data; None leaves the features as they are,
+        or as `fit` centres them.
+    centre
+        Whether `fit` learns a mean.
+
+    Attributes
+    ----------
+    mean_ : ndarray or None
+        `(D,)`, what `fit` learned; None without `centre`.
+    n_features_in_ : int
+        D.
     """
 
-    def __init__(self, mean: ArrayLike | None = None) -> None:
-        self.mean = None if mean is None else np.asarray(mean)
+    _learns = False
 
-    def score(self, a: Features, b: Features) -> NDArray[Any]:
-        """Return `(N,)` cosines in [-1, 1]; 0 where a vector is zero."""
-        if self.mean is not None:
-            a, b = a - self.mean, b - self.mean
-        cosines: NDArray[Any] = np.einsum("nd,nd->n", unit_length(a), unit_length(b))
+    def __init__(self, mean: ArrayLike | None = None, centre: bool = False) -> None:
+        self.mean = mean
+        self.centre = centre
+
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
+        """Learn the mean of samples `(N, D)` if that is wanted; their classes do not matter.
+
+        Raises
+        ------
+        PatchBatchError
+            Samples that are not finite numbers `(N, D)`.
+        """
+        samples = as_samples(X)
+        self.mean_ = samples.mean(axis=0) if self.centre else None
+        self.n_features_in_ = samples.shape[1]
+        return self
+
+    def _pair_scores(self, a: ArrayLike, b: ArrayLike) -> NDArray[Any]:
+        one, other = self._checked(a, "X"), self._checked(b, "y")
+        if len(one) != len(other):
+            raise PatchBatchError(f"X has {len(one)} rows and y has {len(other)}; give pairs of rows")
+        mean = getattr(self, "mean_", None) if self.mean is None else np.asarray(self.mean)
+        if mean is not None:
+            one, other = one - mean, other - mean
+        cosines: NDArray[Any] = np.einsum("nd,nd->n", unit_length(one), unit_length(other))
         return cosines
+
+    def _checked(self, x: ArrayLike, name: str) -> NDArray[Any]:
+        return as_samples(x, name, width=getattr(self, "n_features_in_", None), least=0, model="Cosine")
 
 
 class Projection:

@@ -9,7 +9,7 @@ Joint Bayesian model; with `loss="contrastive"` the distance itself is trained (
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from patchbatch.errors import PatchBatchError
 from patchbatch.settings import Settings, setting
-from patchbatch.transfer.checks import as_labels, as_samples, index_classes
+from patchbatch.transfer.checks import as_classes, as_samples, index_classes
+from patchbatch.transfer.parameters import PairEstimator, not_fitted
 
 LOSSES = ("binary", "contrastive")
 
@@ -117,62 +118,65 @@ class SiameseHead(nn.Module):
         return torch.where(same, distance.square(), beyond.square()).mean()
 
 
-class SiameseVerifier:
+class SiameseVerifier(PairEstimator):
     """A Siamese head with `fit` and `score`, to be used where `JointBayesian` is.
 
     Parameters
     ----------
     settings
         None takes the defaults.
+
+    Attributes
+    ----------
+    head_ : SiameseHead
+        Trained.
+    n_features_in_ : int
+        Width of what it was trained on.
     """
 
     def __init__(self, settings: SiameseSettings | None = None) -> None:
-        self.settings = settings or SiameseSettings()
-        self.head: SiameseHead | None = None
+        self.settings = settings
 
-    def fit(self, X: ArrayLike, labels: ArrayLike) -> SiameseVerifier:
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Train on pairs drawn anew for every update: a class, two of its samples; two classes, one of each.
 
         Parameters
         ----------
         X
             `(N, D)` features.
-        labels
-            `(N,)` integers; only classes of two or more samples give same pairs.
+        y
+            `(N,)` the class of each, whole numbers or texts; only classes of two samples or more give same
+            pairs.
 
         Raises
         ------
         PatchBatchError
-            Values that are not finite, labels that are not integers, one class only, or no class with two
-            samples.
+            Values that are not finite, classes of another kind, one class only, or no class with two samples.
         """
+        settings = self.settings or SiameseSettings()
         samples = as_samples(X)
-        index = index_classes(as_labels(labels, len(samples)))[1]
+        index = index_classes(as_classes(y, "y", len(samples)))[1]
         # Weights start from the seed without touching the caller's generator.
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.settings.seed)
-            self.head = SiameseHead(samples.shape[1], self.settings)
-            _set_input_scale(self.head, samples)
-            _train(self.head, torch.from_numpy(samples.astype(np.float32)), PairSampler(index, self.settings))
-        self.head.eval()
+            torch.manual_seed(settings.seed)
+            head = SiameseHead(samples.shape[1], settings)
+            _set_input_scale(head, samples)
+            _train(head, torch.from_numpy(samples.astype(np.float32)), PairSampler(index, settings))
+        self.head_ = head.eval()
+        self.n_features_in_ = samples.shape[1]
         return self
 
-    def score(self, a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
-        """Return `(N,)` scores of the pairs of rows of `a` and `b`, `(N, D)` each; higher for more alike.
-
-        Raises
-        ------
-        PatchBatchError
-            Not fitted yet, another width than that of the training data, or unequal numbers of rows.
-        """
-        if self.head is None:
-            raise PatchBatchError("the Siamese head is not trained; call fit first")
-        width = self.head.mean.numel()
-        one, other = (as_samples(x, name, width=width, least=0) for x, name in ((a, "a"), (b, "b")))
+    def _pair_scores(self, a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
+        if not hasattr(self, "head_"):
+            raise not_fitted("the Siamese head is not trained; call fit first")
+        one, other = (
+            as_samples(x, name, width=self.n_features_in_, least=0, model="SiameseVerifier")
+            for x, name in ((a, "X"), (b, "y"))
+        )
         if len(one) != len(other):
-            raise PatchBatchError(f"a has {len(one)} rows and b has {len(other)}; give pairs of rows")
+            raise PatchBatchError(f"X has {len(one)} rows and y has {len(other)}; give pairs of rows")
         with torch.no_grad():
-            scores = self.head(*(torch.from_numpy(x.astype(np.float32)) for x in (one, other)))
+            scores = self.head_(*(torch.from_numpy(x.astype(np.float32)) for x in (one, other)))
         return np.asarray(scores.numpy(), np.float64)
 
 

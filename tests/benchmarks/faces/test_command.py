@@ -1,6 +1,8 @@
 """HOG against a slow one, and `python -m benchmarks faces` from lists to table."""
 
 import json
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -9,8 +11,10 @@ from benchmarks.__main__ import main
 from benchmarks.faces import hog
 from benchmarks.faces import study as faces
 from patchbatch.data import write_image
+from patchbatch.transfer.embeddings.sources import load_embedding
 from patchbatch.transfer.verification.lfw import read_view2
 from patchbatch.transfer.verification.protocol import verify
+from patchbatch.transfer.verification.roc import equal_error_rate, roc_curve
 from patchbatch.transfer.verification.scorers import Cosine, Projection
 from patchbatch.transfer.verification.siamese import SiameseSettings
 
@@ -137,3 +141,56 @@ def test_lfw_figures(real_data):
     projected = Projection(100).fit(features[source]).transform(features)
     learned = faces._joint_bayesian(lfw, projected, "HOG", 100)
     assert 100 * learned.result.accuracy == pytest.approx(78.2, abs=1.5)
+
+
+class Pixels:
+    """An embedding of the pixels of small crops."""
+
+    side, grey, crop = 8, True, "lfw"
+
+    def __call__(self, crops):
+        return crops.reshape(len(crops), -1) - 128.0
+
+
+def test_an_embedding_with_cosine_and_joint_bayesian_on_top(small_lfw, monkeypatch, capsys):
+    module = types.ModuleType("pixels")
+    module.make = Pixels
+    monkeypatch.setitem(sys.modules, "pixels", module)
+    options = ["--embedding", "pixels:make", "--json", "f.json", "--save", "jb.safetensors"]
+    assert main(["faces", "LFW", *options]) == 0
+    assert capsys.readouterr().out.count("pixels:make") == 2
+    report = json.loads((small_lfw / "f.json").read_text(encoding="utf-8"))
+    rows = {row["verifier"]: row for row in report["rows"]}
+    assert list(rows) == ["cosine", "JB"]
+    assert min(row["accuracy"] for row in rows.values()) > 0.9
+    # All faces of the test's pairs with those of others, not only the listed ones: 100 people, 3 faces each.
+    assert rows["JB"]["not-same"] == 300 * 297 // 2
+    assert (rows["JB"]["train-people"], rows["JB"]["train-images"]) == (90, 270)
+
+    lfw = read_view2("LFW")
+    pairs = lfw.pairs.of_folds(range(1, 6))
+    embedding = load_embedding("pixels:make", verifier="jb.safetensors")
+    vectors = embedding.embed([lfw.read_grey(row) for row in range(len(lfw.faces))])
+    cosines = (vectors[pairs.first] * vectors[pairs.second]).sum(axis=1)
+    assert rows["cosine"]["eer"] == pytest.approx(equal_error_rate(roc_curve(cosines, pairs.same)), abs=1e-6)
+    told = embedding.verify(vectors[pairs.first], vectors[pairs.second])
+    assert rows["JB"]["eer"] == pytest.approx(equal_error_rate(roc_curve(told, pairs.same)), abs=0.01)
+    calibrated = rows["JB"]["calibration"]
+    assert sum(one["pairs"] for one in calibrated) == 200
+    assert np.mean((told > 0.5) == pairs.same) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--embedding", "dlib", "--plot", "r.png"], "--plot does nothing with --embedding"),
+        (["--embedding", "dlib", "--save", "m.json"], "give it that suffix"),
+        (["--embedding", "dlib", "--crop", "arcface"], "knows its input itself"),
+        (["--crop", "arcface"], "give --embedding as well"),
+        (["--save", "m.safetensors"], "--save does nothing without --train"),
+    ],
+)
+def test_wishes_about_embeddings_that_do_not_go(tmp_path, monkeypatch, capsys, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    assert main(["faces", "LFW", *arguments]) == 1
+    assert says in capsys.readouterr().err

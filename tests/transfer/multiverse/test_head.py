@@ -87,11 +87,12 @@ def test_one_copy_is_softmax_regression_with_weight_decay():
     torch.testing.assert_close(head(x, labels), plain)
 
 
-def test_prediction_is_the_mean_of_the_copies_logits():
+def test_logits_are_the_mean_of_the_copies_and_predict_gives_their_softmax():
     head = make_head()
     x, _ = make_batch()
     expected = torch.stack([x @ w.T + b for w, b in zip(head.weight, head.bias, strict=True)]).mean(0)
-    torch.testing.assert_close(head.predict(x), expected)
+    torch.testing.assert_close(head.logits(x), expected)
+    torch.testing.assert_close(head.predict(x), expected.softmax(dim=1))
 
 
 def exact_scatter(x, labels):

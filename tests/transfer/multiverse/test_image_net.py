@@ -15,6 +15,7 @@ from patchbatch.transfer.multiverse.image_net import (
     load_image_net,
     make_image_net,
     save_image_net,
+    save_representation,
     standardized,
 )
 from patchbatch.transfer.multiverse.networks import make_trunk
@@ -122,3 +123,15 @@ def test_damaged_files_are_one_line(tmp_path):
         with pytest.raises(PatchBatchError, match=says) as caught:
             load_image_net(file)
         assert "\n" not in str(caught.value)
+
+
+def test_without_its_classifiers_a_network_represents_images_as_before(tmp_path):
+    judged = ImageNet(net_of(GREY), GREY, {"data": "made"})
+    whole, alone = tmp_path / "whole.safetensors", tmp_path / "alone.safetensors"
+    save_image_net(judged.net, GREY, whole, judged.notes)
+    save_representation(load_image_net(whole), alone)
+    images = np.random.default_rng(0).integers(0, 256, (3, 16, 16), np.uint8)
+    again = load_image_net(alone)
+    np.testing.assert_array_equal(again.embed(images), load_image_net(whole).embed(images))
+    assert not again.head.weight.any()
+    assert again.notes == {"data": "made"}

@@ -143,7 +143,7 @@ def test_bad_input_gets_one_line():
         with pytest.raises(PatchBatchError):
             verifier.fit(bad_x, bad_labels)
     verifier.fit(X, labels)
-    with pytest.raises(PatchBatchError, match="3 features but the model has 6"):
+    with pytest.raises(PatchBatchError, match="3 features, but SiameseVerifier is expecting 6"):
         verifier.score(X[:, :3], X[:, :3])
     with pytest.raises(PatchBatchError, match="give pairs"):
         verifier.score(X[:4], X[:5])

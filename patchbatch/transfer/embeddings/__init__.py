@@ -1,0 +1,1 @@
+"""Face embeddings: from photographs to crops, to vectors, to the probability of one person."""

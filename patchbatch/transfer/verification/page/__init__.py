@@ -1,0 +1,1 @@
+"""The page of a verification: curves, scores and the worst errors."""

@@ -119,7 +119,7 @@ class Progress:
     Attributes
     ----------
     failed
-        What failed: the name of the thing as "pair", and the "error" in one line. Ready for JSON.
+        What failed: the name of the thing under its `unit`, and the "error" in one line. Ready for JSON.
     """
 
     def __init__(

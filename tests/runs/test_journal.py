@@ -20,7 +20,7 @@ def test_half_a_line_is_cut_off_and_whole_ones_stay(tmp_path):
 
 def test_one_run_at_a_time(tmp_path):
     journal = Journal(tmp_path / "a.jsonl", "give another")
-    with pytest.raises(PatchBatchError, match="another run is at work in .*; wait, or give another"):
+    with pytest.raises(PatchBatchError, match=r"another run is at work in .*; wait, or give another"):
         Journal(tmp_path / "a.jsonl", "give another")
     journal.close()
     Journal(tmp_path / "a.jsonl", "give another").close()

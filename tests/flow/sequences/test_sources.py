@@ -4,6 +4,7 @@ import io
 import os
 import sys
 import types
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def test_frames_of_a_folder_come_in_the_order_of_their_numbers(here):
 
 def test_consecutive_pairs_share_a_frame_and_read_it_once(here):
     pairs = list(find_files(["frames"], 1).pairs())
-    assert all(before.second is after.first for before, after in zip(pairs, pairs[1:], strict=False))
+    assert all(before.second is after.first for before, after in pairwise(pairs))
     assert pairs[0].second.pixels is pairs[1].first.pixels
 
 

@@ -2,7 +2,7 @@
 
 `python examples/long_video.py WORK` makes a video of 300 frames of 640x480 in the folder WORK, runs
 `patchbatch-flow` over it once without and once with three kills, compares every file, and prints memory and
-times. `--frames` and `--size` make it shorter; what follows `--` goes to `patchbatch-flow`.
+times. `--frames` and `--size` make it shorter; other options go to `patchbatch-flow`.
 """
 
 import argparse
@@ -93,25 +93,24 @@ def main() -> int:
     parser.add_argument(
         "--time-pairs", type=int, default=5, metavar="N", help="single pairs to time; 0: none"
     )
-    parser.add_argument("options", nargs="*", help="after --: options of patchbatch-flow")
-    arguments = parser.parse_args()
+    arguments, options = parser.parse_known_args()
     width, height = map(int, arguments.size.split("x"))
     arguments.work.mkdir(parents=True)
     video, whole, killed = (arguments.work / name for name in ("video.mp4", "whole", "killed"))
     make_video(video, arguments.frames, width, height)
-    memory = run(video, whole, arguments.options)
+    memory = run(video, whole, options)
     quarter = max(1, len(memory) // 4)
     peaks = [max(memory[first : first + quarter]) for first in range(0, 4 * quarter, quarter)]
     print(f"memory: at most {', '.join(f'{peak:.0f}' for peak in peaks)} MB in the quarters of the run")
     pairs = arguments.frames - 1
     for kill in range(1, KILLS + 1):
-        run(video, killed, arguments.options, kill_at=pairs * kill // (KILLS + 1))
+        run(video, killed, options, kill_at=pairs * kill // (KILLS + 1))
         print(f"killed with {done(killed)} of {pairs} pairs there")
-    run(video, killed, arguments.options)
+    run(video, killed, options)
     first, second = hashes(whole), hashes(killed)
     same = first == second
     print(f"{len(first)} files, {'the same bytes' if same else 'NOT the same bytes'} after {KILLS} kills")
-    if arguments.time_pairs and not arguments.options:
+    if arguments.time_pairs and not options:
         one, next_one = seconds_of_pairs(video, arguments.time_pairs), seconds_of_frames(whole)
         print(f"a pair {one:.2f} s, a frame of the video {next_one:.2f} s: {next_one / one:.2f}")
     return 0 if same else 1

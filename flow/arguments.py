@@ -19,6 +19,10 @@ from patchbatch.tables import Table, unknown
 
 DESCRIPTION = """\
 Estimate motion with learned patch descriptors: from IMG1 to IMG2, or from frame to frame of a sequence."""
+USAGE = """\
+patchbatch-flow [options] IMG1 IMG2
+       patchbatch-flow [options] VIDEO|FOLDER|'NAMES*'|IMG... -o DIR
+       patchbatch-flow show FILE... [options]"""
 EXAMPLES = """\
 examples:
   patchbatch-flow a.png b.png                      writes a_flow.flo and a_flow.png (colours)
@@ -41,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `patchbatch-flow`."""
     parser = program.Parser(
         prog="patchbatch-flow",
+        usage=USAGE,
         description=DESCRIPTION,
         epilog="\n\n".join([*(table.help() for table in TABLES), EXAMPLES]),
         formatter_class=argparse.RawDescriptionHelpFormatter,

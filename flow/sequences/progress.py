@@ -24,7 +24,7 @@ class Progress:
     def __init__(self, total: int | None, *, shown: bool = True):
         self._total, self._lines = total, shown and not sys.stderr.isatty()
         self._bar = tqdm(total=total, unit=" pair", disable=not shown or self._lines, dynamic_ncols=True)
-        self._done = self._kept = 0
+        self._done = self._kept = self._silent = 0
         self._start = time.monotonic()
         self._told = ""
 
@@ -32,12 +32,12 @@ class Progress:
         """Count a pair that was there from before."""
         self._done += 1
         self._kept += 1
+        self._silent += 1
         self._bar.update()
 
     def make(self, name: str) -> None:
         """Count a pair that was made now."""
-        if self._kept and self._done == self._kept and self._lines:
-            print(f"{self._kept} pairs are there from before", file=sys.stderr, flush=True)
+        self._tell_kept()
         self._done += 1
         self._bar.update()
         if self._lines:
@@ -46,11 +46,18 @@ class Progress:
 
     def fail(self, name: str, why: str) -> None:
         """Count a pair that could not be made, and say why."""
+        self._tell_kept()
         self._done += 1
         self._bar.update()
         if why != self._told:  # a frame that cannot be read is part of two pairs
             tqdm.write(f"failed: {name}: {why}", file=sys.stderr)
         self._told = why
+
+    def _tell_kept(self) -> None:
+        if self._silent and self._lines:
+            pairs = "pair is" if self._silent == 1 else "pairs are"
+            print(f"{self._silent} {pairs} there from before", file=sys.stderr, flush=True)
+        self._silent = 0
 
     def _times(self) -> str:
         gone = time.monotonic() - self._start
@@ -60,5 +67,6 @@ class Progress:
         return f"{in_time(gone)} gone, {in_time(left)} left"
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Tell what is left to tell, and take the bar away."""
+        self._tell_kept()
         self._bar.close()

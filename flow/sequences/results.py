@@ -137,14 +137,20 @@ class Results:
 
 
 def _read_settings(folder: Path) -> dict[str, Any] | None:
-    """Return what the results of a folder were made with; None where they are not of this program."""
+    """Return what the results of a folder were made with; None where they are not of this program.
+
+    Raises
+    ------
+    PatchBatchError
+        If the file is there and is damaged.
+    """
     file = folder / SETTINGS
     if not file.is_file():
         return None
     try:
         known = json.loads(read_bytes(file))
-    except ValueError:
-        return None
+    except ValueError as error:
+        raise PatchBatchError(f"{file} is damaged; {OTHERWISE}") from error
     return known if isinstance(known, dict) and known.get("program") == PROGRAM else None
 
 

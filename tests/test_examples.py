@@ -53,17 +53,6 @@ def test_kornia_descriptor(frames):
 
 
 @pytest.mark.slow
-def test_the_tour_runs_cell_by_cell(tmp_path):
-    cells = json.loads((ROOT / "examples" / "tour.ipynb").read_text(encoding="utf-8"))["cells"]
-    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    assert not any(cell.get("outputs") for cell in cells)  # what is committed was not run on some machine
-    out = run(tmp_path, "-c", "import matplotlib; matplotlib.use('Agg')\n" + "\n".join(code))
-    assert re.search(r"end-point error 0\.\d+ px, median 0\.0", out)
-    x, y, true_x, true_y = map(float, re.search(r"nearest (\S+), (\S+); true (\S+), (\S+)", out).groups())
-    assert max(abs(x - true_x), abs(y - true_y)) < 3
-
-
-@pytest.mark.slow
 def test_registering_with_kornia_finds_the_homography(tmp_path):
     picture = demo_scene(200, 260).image1
     truth = np.array([[1.02, 0.03, 6], [-0.02, 0.98, -4], [5e-5, -3e-5, 1]])
@@ -102,6 +91,17 @@ def test_the_model_for_ptlflow_takes_and_gives_what_ptlflow_does(monkeypatch):
     }  # fmt: skip
     error = made["flows"][0, 0].permute(1, 2, 0).numpy() - scene.flow
     assert np.linalg.norm(error, axis=2)[scene.visible].mean() < 1
+
+
+@pytest.mark.slow
+def test_the_tour_runs_cell_by_cell(tmp_path):
+    cells = json.loads((ROOT / "examples" / "tour.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert not any(cell.get("outputs") for cell in cells)  # what is committed was not run on some machine
+    out = run(tmp_path, "-c", "import matplotlib; matplotlib.use('Agg')\n" + "\n".join(code))
+    assert re.search(r"end-point error 0\.\d+ px, median 0\.0", out)
+    x, y, true_x, true_y = map(float, re.search(r"nearest (\S+), (\S+); true (\S+), (\S+)", out).groups())
+    assert max(abs(x - true_x), abs(y - true_y)) < 3
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from flow.presets import PRESETS
 from flow.refinement.table import REFINEMENTS
 from patchbatch.data.datasets.table import DATASETS
 from patchbatch.descriptors.cost import describing_flop
+from patchbatch.descriptors.export.table import EXPORT_FORMS
 from patchbatch.descriptors.losses.table import LOSSES
 from patchbatch.models import MODELS
 from patchbatch.tables import Table
@@ -49,6 +50,7 @@ def page() -> str:
         ("Estimators", "`--estimator`, `interpolation.estimator`", _names(ESTIMATORS)),
         ("Dense stages", "`--dense`, `completion.method`", _names(DENSE_METHODS)),
         ("Refinements", "`--refinement`, `refinement.method`", _names(REFINEMENTS)),
+        ("Forms of export", "suffixes of `patchbatch-export MODEL OUT`", _names(EXPORT_FORMS)),
         ("Losses", "`python -m patchbatch.descriptors.train --loss`", _names(LOSSES)),
         ("Data sets", "`--dataset`, `patchbatch.data.find_pairs`", _datasets()),
         ("Sets of labelled images", f"`{IMAGES} --kind`", _names(IMAGE_SETS)),

@@ -1,6 +1,7 @@
 """Matches as a database of COLMAP, the way its documentation has it ("Database Format").
 
-Tables and columns are the oldest ones; newer versions add theirs when they open the file.
+Tables and columns are the oldest ones; newer versions add theirs when they open the file. COLMAP 4.2 was
+tried: it verified such a database and reconstructed three views of made points from it.
 Pixel centres lie at halves there, so that key points are moved by (0.5, 0.5).
 """
 
@@ -45,8 +46,8 @@ FOCAL_OF_SIDE = 1.2
 def write_colmap(path: FilePath, graph: ViewGraph, *, one_camera: bool = False) -> None:
     """Write a database with cameras, images, key points and matches; an old file is replaced.
 
-    The matches are not verified: let COLMAP do it (`colmap geometric_verifier --database_path FILE`, or
-    `pycolmap.geometric_verification(FILE)`) before its mapper.
+    The matches are not verified: let COLMAP do it (`colmap matches_importer`, or
+    `pycolmap.verify_matches(FILE, PAIRS)` with a text file of two names a line) before its mapper.
 
     Parameters
     ----------

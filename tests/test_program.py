@@ -1,6 +1,7 @@
 """How commands end: one line for whatever goes wrong, in all of them."""
 
 import argparse
+import importlib
 import logging
 import os
 import signal
@@ -267,3 +268,35 @@ def test_a_limit_that_torch_cannot_live_with_is_said_before(megabytes):
     assert done.returncode == 1
     assert done.stderr.startswith(f"patchbatch-flow: memory is limited to {megabytes} MB here (ulimit -v)")
     assert done.stderr.count("\n") == 1
+
+
+def test_outputs_of_every_command_spare_what_is_read(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.safetensors").write_text("precious")
+    words = {
+        "benchmarks.__main__": [
+            "flow",
+            "chairs",
+            ".",
+            "--model",
+            "mine.safetensors",
+            "--json",
+            "mine.safetensors",
+        ],
+        "patchbatch.transfer.cli": ["mine.safetensors", "--json", "./mine.safetensors"],
+        "flow.edges.train.command": [
+            "--data",
+            ".",
+            "--score",
+            "mine.safetensors",
+            "--json",
+            "mine.safetensors",
+        ],
+    }
+    for module, given in words.items():
+        assert importlib.import_module(module).main(given) == 1
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        if module != "flow.edges.train.command":  # it looks for its images first
+            assert "would overwrite the input of" in said
+    assert Path("mine.safetensors").read_text() == "precious"

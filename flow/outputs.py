@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from flow.pictures.arrows import arrow_picture
 from flow.pictures.errors import error_picture
 from flow.pictures.fields import flow_picture
-from flow.pictures.shares import OCCLUSION_ENDS, share_picture
+from flow.pictures.shares import MATCHES_PX, OCCLUSION_ENDS, share_picture
 from flow.pictures.stages import STAGE_FILES, save_stages
 from flow.synthetic import demo_scene
 from patchbatch.data.files import atomic_path, check_overwriting
@@ -242,7 +242,10 @@ def pictures(
     if arguments.confidence and arguments.confidence.suffix.lower() in PICTURES:
         sure = "probability that the motion is right within 3 px" if result.calibrated else "higher is surer"
         words = told(f"confidence: {sure}")
-        yield arguments.confidence, share_picture(result.confidence, result.valid, **words)
+        yield (
+            arguments.confidence,
+            share_picture(result.confidence, result.valid, smooth_px=MATCHES_PX, **words),
+        )
     if arguments.occlusion and result.occluded is not None and arguments.occlusion.suffix.lower() in PICTURES:
         words = told(f"what {names[0]} shows and {names[1]} does not: hidden, or out of the frame")
         yield arguments.occlusion, share_picture(result.occluded, None, OCCLUSION_ENDS, **words)

@@ -1,6 +1,7 @@
 """How commands end: one line for whatever goes wrong, in all of them."""
 
 import argparse
+import importlib
 import logging
 import os
 import signal
@@ -282,3 +283,35 @@ def test_another_package_of_the_same_name_is_told_in_one_line(tmp_path):
         f"flow.cli is missing: another package named flow hides it ({tmp_path / 'flow'}); "
         "install patchbatch in an environment of its own\n"
     )
+
+
+def test_outputs_of_every_command_spare_what_is_read(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.safetensors").write_text("precious")
+    words = {
+        "benchmarks.__main__": [
+            "flow",
+            "chairs",
+            ".",
+            "--model",
+            "mine.safetensors",
+            "--json",
+            "mine.safetensors",
+        ],
+        "patchbatch.transfer.cli": ["mine.safetensors", "--json", "./mine.safetensors"],
+        "flow.edges.train.command": [
+            "--data",
+            ".",
+            "--score",
+            "mine.safetensors",
+            "--json",
+            "mine.safetensors",
+        ],
+    }
+    for module, given in words.items():
+        assert importlib.import_module(module).main(given) == 1
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        if module != "flow.edges.train.command":  # it looks for its images first
+            assert "would overwrite the input of" in said
+    assert Path("mine.safetensors").read_text() == "precious"

@@ -16,10 +16,10 @@ from patchbatch.errors import PatchBatchError
 
 # Arrows stand this far apart at least, px, and so many of them fit on the shorter side.
 _LEAST_STEP_PX = 12
-_ARROWS = 20
+_ARROWS = 15
 # Lengths are shown times one of these, so that the longer ones nearly reach the next arrow.
-_FACTORS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
-_LONG = 0.95
+_FACTORS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+_LONG = 0.9
 
 
 def arrow_picture(
@@ -64,7 +64,7 @@ def arrow_picture(
     moves = vectors[y, x]
     factor = _factor(np.hypot(*moves.T), step)
     picture = _paled(image)
-    width = max(1, step // 16)
+    width = max(1, step // 12)
     for start, move, colour in zip(np.stack([x, y], axis=1), moves, _strong(moves), strict=True):
         _arrow(picture, start, factor * move, colour, width)
     words = (
@@ -78,7 +78,7 @@ def arrow_picture(
 def _factor(lengths: NDArray[np.float32], step: int) -> float:
     """Return the factor that brings long arrows nearest to the distance between arrows."""
     long = float(np.quantile(lengths, _LONG)) if len(lengths) else 0.0
-    fitting = [factor for factor in _FACTORS if factor * max(long, 0.5) <= 1.2 * step]
+    fitting = [factor for factor in _FACTORS if factor * max(long, 0.5) <= 1.5 * step]
     return max(fitting, default=_FACTORS[0])
 
 

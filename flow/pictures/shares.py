@@ -14,6 +14,8 @@ from flow.visualize import confidence_to_image
 
 # What has no value; a colour that the map from blue to yellow does not have.
 NO_VALUE = (128, 128, 128)
+# Matches start this far from each other, px, and their places are surer than those between.
+MATCHES_PX = 3
 CONFIDENCE_ENDS = ("guessed 0", "1 sure")
 OCCLUSION_ENDS = ("seen in image 2: 0", "1 hidden")
 
@@ -23,6 +25,7 @@ def share_picture(
     valid: NDArray[np.bool_] | None = None,
     ends: tuple[str, str] = CONFIDENCE_ENDS,
     *,
+    smooth_px: int = 1,
     legend: bool = True,
     caption: str | None = None,
 ) -> Picture:
@@ -39,6 +42,9 @@ def share_picture(
         painted as a dot. None for everywhere.
     ends
         Words at the two ends of the legend.
+    smooth_px
+        Values of a dense map are averaged over squares of this odd side. With the distance between matches it
+        takes away the lattice of places that are surer because a match starts there. 1 leaves all as it is.
     legend, caption
         As `flow_picture`.
 
@@ -52,10 +58,12 @@ def share_picture(
     PatchBatchError
         Another shape, or NaN.
     """
-    levels = confidence_to_image(values)
+    levels = confidence_to_image(values)  # refuses what is none
     known = np.ones(levels.shape, np.bool_) if valid is None else np.asarray(valid, np.bool_)
     if known.any() and known.mean() < DENSE:
         levels, known = _as_dots(levels, known)
+    elif smooth_px > 1:
+        levels = confidence_to_image(_smooth(np.asarray(values, np.float64), known, smooth_px))
     picture = in_colour(levels)
     picture[~known] = NO_VALUE
     scale = scale_for(picture.shape)
@@ -68,6 +76,13 @@ def share_picture(
 def in_colour(levels: NDArray[np.uint8]) -> Picture:
     """Return `(H, W)` uint8 in the colours of the map, `(H, W, 3)` uint8 RGB."""
     return np.ascontiguousarray(cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS)[..., ::-1])
+
+
+def _smooth(values: NDArray[Any], known: NDArray[np.bool_], side: int) -> NDArray[Any]:
+    """Average known values over squares."""
+    weight = cv2.boxFilter(known.astype(np.float64), -1, (side, side))
+    total = cv2.boxFilter(np.where(known, np.clip(values, 0, 1), 0), -1, (side, side))
+    return np.asarray(total / np.maximum(weight, 1e-9))
 
 
 def _as_dots(levels: NDArray[np.uint8], known: NDArray[np.bool_]) -> tuple[Picture, NDArray[np.bool_]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from flow.pictures.descriptors import descriptor_picture
 from flow.pictures.fields import flow_picture, match_picture
-from flow.pictures.shares import share_picture
+from flow.pictures.shares import MATCHES_PX, share_picture
 from patchbatch.data.files import atomic_path
 from patchbatch.data.formats import write_flow
 from patchbatch.data.images import write_image
@@ -82,7 +82,7 @@ def save_stages(folder: Path, result: FlowResult, *, legend: bool = True) -> lis
             written += [numbers, picture]
     numbers, picture = folder / "confidence.pfm", folder / "confidence.png"
     write_pfm(numbers, result.confidence)
-    write_image(picture, share_picture(result.confidence, result.valid, legend=legend))
+    write_image(picture, share_picture(result.confidence, result.valid, smooth_px=MATCHES_PX, legend=legend))
     return [*written, numbers, picture]
 
 

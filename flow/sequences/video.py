@@ -26,7 +26,7 @@ MISSING = "needs PyAV: pip install 'patchbatch[video]'"
 def can_videos() -> bool:
     """Whether what reads and writes videos is installed."""
     try:
-        return importlib.util.find_spec("av") is not None
+        return all(importlib.util.find_spec(name) is not None for name in ("av", "imageio"))
     except ValueError:  # switched off in sys.modules
         return False
 

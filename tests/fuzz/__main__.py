@@ -22,7 +22,6 @@ MOST_MEGABYTES = 1000
 
 def fuzz(name: str, seconds: int) -> int:
     """Fuzz one reader; return the exit status of libFuzzer."""
-    FINDINGS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as found:
         words = [
             f"-max_total_time={seconds}", f"-rss_limit_mb={MOST_MEGABYTES}", "-timeout=10", "-max_len=66000",
@@ -51,7 +50,10 @@ def main() -> int:
     unknown = set(arguments.readers) - set(READERS)
     if unknown:
         parser.error(f"no reader {', '.join(sorted(unknown))}")
+    FINDINGS.mkdir(exist_ok=True)
     results = [fuzz(name, arguments.seconds) for name in arguments.readers or READERS]
+    if not any(FINDINGS.iterdir()):
+        FINDINGS.rmdir()
     return int(any(results))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from flow.completion.train.settings import ChoiceTraining
 from patchbatch.data.datasets.pairs import find_all_pairs
 from patchbatch.data.datasets.trees import FlowPair
-from patchbatch.data.files import make_folder, peek, read_bytes
+from patchbatch.data.files import check_overwriting, make_folder, peek, read_bytes
 from patchbatch.descriptors.train.samples.folders import IMAGE_SUFFIXES
 from patchbatch.errors import PatchBatchError
 from patchbatch.training.logs import CSV, check_log
@@ -108,6 +108,7 @@ def make_plan(arguments: argparse.Namespace) -> Plan:
         raise PatchBatchError(f"{arguments.output}: the weights are a .safetensors; give it that suffix")
     if arguments.output.is_dir():
         raise PatchBatchError(f"{arguments.output} is a folder; name a file in it")
+    check_overwriting([("--start", arguments.start)], [("--output", arguments.output)])
     plan = Plan(
         training, photos, frames, pairs, make_folder(arguments.cache), arguments.output, arguments.start,
         arguments.device, arguments.jobs, arguments.make_only, check_log(arguments.log),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from flow.edges.train.settings import SPLITS, EdgeTraining, boundary_pairs
 from patchbatch import program
-from patchbatch.data.files import atomic_path, make_folder, peek
+from patchbatch.data.files import atomic_path, check_overwriting, make_folder, peek
 from patchbatch.errors import PatchBatchError
 from patchbatch.training.logs import add_log, check_log
 
@@ -83,6 +83,7 @@ def check(arguments: argparse.Namespace) -> EdgeTraining:
     for split in SPLITS if arguments.score is None else ("test",):
         boundary_pairs(arguments.data, split)
     written = (arguments.json, arguments.output if arguments.score is None else None)
+    check_overwriting([("--score", arguments.score)], zip(("--json", "--output"), written, strict=True))
     for path in written:
         if path is not None:
             if path.is_dir():

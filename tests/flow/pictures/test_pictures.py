@@ -137,6 +137,18 @@ def test_a_sparse_confidence_has_no_lattice():
     assert tuple(picture[0, 0]) != NO_VALUE
 
 
+def test_a_dense_confidence_has_no_lattice_in_its_picture():
+    values = np.full((60, 60), 0.6)
+    values[::3, ::3] = 0.9  # where matches start
+    middle = share_picture(values, smooth_px=3, legend=False)[1:-1, 1:-1]
+    np.testing.assert_array_equal(middle, np.broadcast_to(middle[0, 0], middle.shape))
+    assert (share_picture(values, legend=False)[1:-1, 1:-1] != middle).any()
+    known = np.ones((60, 60), np.bool_)
+    known[:, :10] = False
+    picture = share_picture(np.where(known, 0.5, 0), known, smooth_px=3, legend=False)
+    np.testing.assert_array_equal(picture[5, 10], picture[5, 30])  # what has no value pulls nothing down
+
+
 def test_arrows_point_along_the_motion():
     flow = np.zeros((100, 100, 2), np.float32)
     flow[..., 0] = 10
@@ -144,7 +156,7 @@ def test_arrows_point_along_the_motion():
     y, x = np.nonzero(picture[..., 0] > 200)
     assert len(y) and (picture[y, x, 1] < 60).all()  # red, the colour of rightward motion
     row = picture[6, :, 0] > 200  # the first row of arrows starts in the middle of the first step
-    assert not row[:5].any() and row[8:14].all()
+    assert not row[:5].any() and row[7:14].all()
     still = arrow_picture(np.zeros((100, 100)), np.zeros((100, 100, 2)), legend=False)
     assert still.any()
     unknown = arrow_picture(np.zeros((100, 100)), flow, np.zeros((100, 100), np.bool_), legend=False)

@@ -172,11 +172,12 @@ def _exact_pairs(first: Sequence[Tensor], second: Sequence[Tensor], search: Any)
 
 
 def _semiglobal_pairs(first: Sequence[Tensor], second: Sequence[Tensor], search: Any) -> int:
-    from flow.matching.pyramid.semiglobal import window_reach  # noqa: PLC0415 - the costs alone need no torch
+    # The costs alone need no torch.
+    from flow.matching.pyramid.semiglobal import volume_level, window_reach  # noqa: PLC0415
 
-    top, pairs = len(first) - 1, 0
-    for a, b in ((first[-1], second[-1]), (second[-1], first[-1])):
-        x, y = window_reach(a, b, top, search)
+    top, pairs = volume_level(len(first), search), 0
+    for a, b in ((first[top], second[top]), (second[top], first[top])):
+        x, y = window_reach(a, b, top, search.max_motion)
         pairs += _pairs(a, b, 1, (y, x))
     return pairs
 

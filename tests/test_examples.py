@@ -1,5 +1,6 @@
 """The examples and README's Python run as they stand."""
 
+import json
 import re
 import subprocess
 import sys
@@ -46,6 +47,17 @@ def test_flow_of_two_images(frames):
 def test_kornia_descriptor(frames):
     out = run(frames, str(ROOT / "examples" / "kornia_descriptor.py"), "a.png", "b.png")
     assert int(out.split()[0]) > 20
+
+
+@pytest.mark.slow
+def test_the_tour_runs_cell_by_cell(tmp_path):
+    cells = json.loads((ROOT / "examples" / "tour.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert not any(cell.get("outputs") for cell in cells)  # what is committed was not run on some machine
+    out = run(tmp_path, "-c", "import matplotlib; matplotlib.use('Agg')\n" + "\n".join(code))
+    assert re.search(r"end-point error 0\.\d+ px, median 0\.0", out)
+    x, y, true_x, true_y = map(float, re.search(r"nearest (\S+), (\S+); true (\S+), (\S+)", out).groups())
+    assert max(abs(x - true_x), abs(y - true_y)) < 3
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flow.matching.search_settings import ExactMatcherSettings
+from flow.matching.search_settings import ExactMatcherSettings, SemiGlobalSettings
 from flow.matching.settings import MatchingSettings
 from patchbatch.tables import Entry, Table
 
@@ -48,6 +48,12 @@ METHODS = Table(
             "semi-global",
             "a cost volume smoothed in eight directions",
             matching=MatchingSettings("semi-global"),
+        ),
+        MatchingMethod(
+            "quarter-volume",
+            "semi-global with the whole range compared at a quarter of the size, as DCFlow does",
+            matching=MatchingSettings("semi-global", SemiGlobalSettings(volume_level=2)),
+            on_demand=True,
         ),
         MatchingMethod(
             "exact-global",

@@ -77,6 +77,8 @@ class SemiGlobalSettings(Settings):
         Pixels of the full image between seeds.
     max_motion
         Pixels of the full image, on each axis, that the volume reaches.
+    volume_level
+        Level of the volume: 2 for a quarter of the image, as DCFlow has it; None for the coarsest there is.
     grid_level
         Finest level that is aggregated: 1, 2, 3 for a half, a quarter, an eighth of the image. Finer sees
         thinner things and takes four times as long a level.
@@ -99,11 +101,12 @@ class SemiGlobalSettings(Settings):
     rival_distance
         A match at least this far from the best one, on either axis, counts as its rival.
     volume_mb
-        MB that the volume and its sums may take.
+        MB that the volume and its sums may take; a larger one is made in bands of rows.
     """
 
     step: int = setting(3, least=1, unit="px")
     max_motion: int = setting(256, least=1, unit="px")
+    volume_level: int | None = setting(None, least=0)
     grid_level: int = setting(2, least=0)
     directions: int = setting(8, choices=(4, 8))
     small_penalty: float = setting(0.1, least=0, most=MOST_PENALTY, unit="median costs")

@@ -6,10 +6,12 @@ grid that the settings name, a pixel lists the labels around what the level abov
 for its neighbours, the cheapest few are smoothed in the same way, and several survive. From there the seeds
 of the full image go on alone: small exact searches with the descriptors of the finer levels, vectors tried
 from the seeds around, and belief propagation among what they hold. A volume of the whole range at a quarter
-of the size, as DCFlow has it (Xu, Ranftl & Koltun, CVPR 2017), is `grid_level` 2 with three levels.
+of the size, as DCFlow has it (Xu, Ranftl & Koltun, CVPR 2017), is `volume_level` 2.
 
-Memory beyond the descriptors: three bytes a label of the volume (`volume_mb` bounds that), and about
-800 bytes a pixel of the grid level. Time falls to a quarter with each level that the grid is coarser.
+Memory beyond the descriptors: three bytes a label of the volume, about 800 bytes a pixel of the grid level.
+`volume_mb` bounds the volume: one that is larger is made and smoothed in bands of rows that overlap, so that
+paths up and down begin anew a quarter of a band before the rows that are kept. Time falls to a quarter with
+each level that the grid is coarser.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from flow.matching.subpixel import subpixel_offsets
 from patchbatch.errors import PatchBatchError
 
 BESIDE = (1, 3, 4, 6)  # of the eight neighbours: above, left, right, below
+LEAST_ROWS = 4  # of a band of the volume
 
 
 def match_semiglobal(
@@ -48,7 +51,7 @@ def match_semiglobal(
     ----------
     pyramid1, pyramid2
         Descriptors `(H, W, D)` of each level, the full image first, each level half the size of the one
-        before (rounded up). The coarsest one is compared in full, so it should be small.
+        before (rounded up). The coarsest one, or that which the settings name, is compared in full.
     settings
         `SemiGlobalSettings`; None takes the defaults.
 
@@ -59,7 +62,7 @@ def match_semiglobal(
     Raises
     ------
     PatchBatchError
-        If the pyramids do not fit together, or the volume of the coarsest level would take too much memory.
+        If the pyramids do not fit together, or not even a few rows of the volume fit into `volume_mb`.
     """
     settings = settings or SemiGlobalSettings()
     check_pyramids(pyramid1, pyramid2)
@@ -71,13 +74,18 @@ def match_semiglobal(
 def _match_one_way(
     pyramid1: Sequence[torch.Tensor], pyramid2: Sequence[torch.Tensor], settings: SemiGlobalSettings
 ) -> SeedField:
-    top = len(pyramid1) - 1
+    top = volume_level(len(pyramid1), settings)
     unit = median_lowest_cost(pyramid1[top], pyramid2[top])
     vectors = _search_volume(pyramid1[top], pyramid2[top], unit, top, settings)
     finest = min(top, settings.grid_level)
     for depth in range(top - 1, finest - 1, -1):
         vectors = _search_lists(pyramid1[depth], pyramid2[depth], vectors, settings)
     return _search_seeds(pyramid1, pyramid2, vectors, finest, settings)
+
+
+def volume_level(levels: int, settings: SemiGlobalSettings) -> int:
+    """Return the number of the level that is compared in full, of so many levels."""
+    return levels - 1 if settings.volume_level is None else min(levels - 1, settings.volume_level)
 
 
 def _search_volume(
@@ -88,37 +96,55 @@ def _search_volume(
     settings: SemiGlobalSettings,
 ) -> NDArray[np.int32]:
     """Return the best distinct vectors of each pixel in the aggregated volume, `(H, W, K, 2)` px."""
-    reach_x, reach_y = window_reach(descriptors1, descriptors2, depth, settings)
-    volume = cost_volume(descriptors1, descriptors2, reach_x, reach_y, unit)
+    height, width = descriptors1.shape[:2]
+    reach_x, reach_y = window_reach(descriptors1, descriptors2, depth, settings.max_motion)
     small, large = (round(MEDIAN * p) for p in (settings.small_penalty, settings.large_penalty))
-    total = aggregate_volume(volume, small, large, settings.directions)
-    labels = np.zeros((*volume.shape[:2], settings.hypotheses, 2), np.int32)
-    lowest_labels(total, 1, labels)
+    labels = np.zeros((height, width, settings.hypotheses, 2), np.int32)
+    row_megabytes = 3e-6 * width * (2 * reach_y + 1) * (2 * reach_x + 1)
+    for wide, kept in bands(height, row_megabytes, settings.volume_mb):
+        volume = cost_volume(descriptors1, descriptors2, reach_x, reach_y, unit, wide)
+        total = aggregate_volume(volume, small, large, settings.directions)
+        inside = slice(kept.start - wide.start, kept.stop - wide.start)
+        lowest_labels(total[inside], 1, labels[kept.start : kept.stop])
     return labels - np.array([reach_x, reach_y], np.int32)
 
 
 def window_reach(
-    descriptors1: torch.Tensor, descriptors2: torch.Tensor, depth: int, settings: SemiGlobalSettings
+    descriptors1: torch.Tensor, descriptors2: torch.Tensor, depth: int, max_motion: int
 ) -> tuple[int, int]:
     """Return how far the window of the volume reaches on each axis, (x, y) px of the level.
+
+    No farther than `max_motion` px of the full image, nor than the images do.
+    """
+    reach_y, reach_x = (
+        min(-(-max_motion // 2**depth), max(sizes) - 1)
+        for sizes in zip(descriptors1.shape[:2], descriptors2.shape[:2], strict=True)
+    )
+    return reach_x, reach_y
+
+
+def bands(height: int, row_megabytes: float, megabytes: float) -> list[tuple[range, range]]:
+    """Cut the rows of a volume into bands that fit into memory: the rows of each, and those kept of it.
+
+    A band reaches a quarter of itself beyond what is kept of it, above and below, as far as there are rows.
 
     Raises
     ------
     PatchBatchError
-        If the volume would take more memory than the settings allow.
+        If fewer than four rows fit.
     """
-    height, width = descriptors1.shape[:2]
-    reach_y, reach_x = (
-        min(-(-settings.max_motion // 2**depth), max(sizes) - 1)
-        for sizes in zip(descriptors1.shape[:2], descriptors2.shape[:2], strict=True)
-    )
-    megabytes = 3e-6 * height * width * (2 * reach_y + 1) * (2 * reach_x + 1)
-    if megabytes > settings.volume_mb:
+    fit = int(megabytes / row_megabytes)
+    if fit >= height:
+        return [(range(height), range(height))]
+    if fit < LEAST_ROWS:
         raise PatchBatchError(
-            f"the cost volume of the {width}x{height} coarsest level would take {megabytes:.0f} MB; "
-            f"give a pyramid with more levels or a smaller max_motion, or raise volume_mb"
+            f"{LEAST_ROWS} rows of the cost volume take {LEAST_ROWS * row_megabytes:.0f} MB; "
+            f"give a smaller max_motion or a coarser volume_level, or raise volume_mb ({megabytes:g})"
         )
-    return reach_x, reach_y
+    beyond = fit // 4
+    step = fit - 2 * beyond
+    kept = [range(top, min(top + step, height)) for top in range(0, height, step)]
+    return [(range(max(0, one.start - beyond), min(height, one.stop + beyond)), one) for one in kept]
 
 
 def _search_lists(

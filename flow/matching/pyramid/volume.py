@@ -25,7 +25,12 @@ def median_lowest_cost(descriptors1: torch.Tensor, descriptors2: torch.Tensor) -
 
 
 def cost_volume(
-    descriptors1: torch.Tensor, descriptors2: torch.Tensor, reach_x: int, reach_y: int, unit: float
+    descriptors1: torch.Tensor,
+    descriptors2: torch.Tensor,
+    reach_x: int,
+    reach_y: int,
+    unit: float,
+    rows: range | None = None,
 ) -> NDArray[np.uint8]:
     """Compare every pixel with a window of image 2.
 
@@ -37,27 +42,30 @@ def cost_volume(
         The window ends so many px to each side.
     unit
         The squared distance that becomes `MEDIAN`.
+    rows
+        Rows of image 1 that are compared; None for all H.
 
     Returns
     -------
-    `(H, W, 2 reach_y + 1, 2 reach_x + 1)` uint8; 255 for labels that lead out of image 2.
+    `(rows, W, 2 reach_y + 1, 2 reach_x + 1)` uint8; 255 for labels that lead out of image 2.
     """
-    height, width = descriptors1.shape[:2]
+    rows = range(len(descriptors1)) if rows is None else rows
+    width = descriptors1.shape[1]
     height2, width2 = descriptors2.shape[:2]
     # In float32: products in 16 bits come out in 16 bits, coarser than the volume, and at the coarsest level
     # they are a small part of the time.
-    queries, base = descriptors1.float(), descriptors2.float().flatten(0, 1)
+    queries, base = descriptors1[rows.start : rows.stop].float(), descriptors2.float().flatten(0, 1)
     norms1, norms2 = queries.square().sum(dim=-1), base.square().sum(dim=-1)
-    volume = np.full((height, width, 2 * reach_y + 1, 2 * reach_x + 1), 255, np.uint8)
-    for y in range(height):
+    volume = np.full((len(rows), width, 2 * reach_y + 1, 2 * reach_x + 1), 255, np.uint8)
+    for place, y in enumerate(rows):
         top, bottom = max(0, y - reach_y), min(height2, y + reach_y + 1)
         if top >= bottom:
             continue
-        rows = slice(top * width2, bottom * width2)
-        distance = squared_distances(queries[y], base[rows], norms1[y], norms2[rows])
+        window = slice(top * width2, bottom * width2)
+        distance = squared_distances(queries[place], base[window], norms1[place], norms2[window])
         scaled = distance.mul_(MEDIAN / unit).round_().clamp_(max=255)
         band = scaled.to(torch.uint8).view(width, bottom - top, width2).cpu().numpy()
-        _cut_window(band, reach_x, top - y + reach_y, volume[y])
+        _cut_window(band, reach_x, top - y + reach_y, volume[place])
     return volume
 
 

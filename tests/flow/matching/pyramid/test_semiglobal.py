@@ -6,6 +6,8 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from made_descriptors import pyramid, texture
 
 from flow.matching.pyramid.aggregation import (
@@ -16,7 +18,7 @@ from flow.matching.pyramid.aggregation import (
     lowest_labels,
     path_starts,
 )
-from flow.matching.pyramid.semiglobal import match_semiglobal
+from flow.matching.pyramid.semiglobal import LEAST_ROWS, bands, match_semiglobal
 from flow.matching.pyramid.volume import MEDIAN, cost_volume, median_lowest_cost
 from flow.matching.search_settings import SemiGlobalSettings
 from flow.matching.settings import MatchingSettings
@@ -152,6 +154,45 @@ def test_a_shift_is_found_both_ways(shift):
     assert np.isfinite(dense.forward.cost).all()
 
 
+def test_a_part_of_the_volume_is_that_part():
+    first, second = (torch.randn(7, 6, 4, generator=torch.Generator().manual_seed(n)) for n in (0, 1))
+    whole = cost_volume(first, second, 2, 3, 1.0)
+    np.testing.assert_array_equal(cost_volume(first, second, 2, 3, 1.0, range(2, 5)), whole[2:5])
+
+
+@given(st.integers(1, 300), st.floats(0.01, 9), st.floats(0.5, 600))
+def test_bands_keep_every_row_once_and_fit(height, row_megabytes, megabytes):
+    if min(height, LEAST_ROWS) * row_megabytes > megabytes:
+        with pytest.raises(PatchBatchError, match="rows of the cost volume take"):
+            bands(height, row_megabytes, megabytes)
+        return
+    cut = bands(height, row_megabytes, megabytes)
+    assert [row for _, kept in cut for row in kept] == list(range(height))
+    for wide, kept in cut:
+        assert len(wide) * row_megabytes <= megabytes
+        assert wide.start <= kept.start and kept.stop <= wide.stop
+        beyond = int(megabytes / row_megabytes) // 4
+        assert wide.start == 0 or kept.start - wide.start == beyond
+        assert wide.stop == height or wide.stop - kept.stop == beyond
+
+
+def test_a_volume_in_bands_finds_what_the_whole_one_finds():
+    pair = made_pair((8, 4))
+    settings = SemiGlobalSettings(volume_level=1, max_motion=24, volume_mb=100)
+    whole = match_semiglobal(*pair, settings).forward
+    banded = match_semiglobal(*pair, replace(settings, volume_mb=1.2)).forward  # 13 rows of 36
+    assert share_right(banded, (8, 4)) > 0.95
+    assert (whole.vectors == banded.vectors).all(axis=-1).mean() > 0.95
+
+
+def test_the_level_of_the_volume_can_be_chosen():
+    pair = made_pair((20, 4))
+    assert share_right(match_semiglobal(*pair, SemiGlobalSettings(volume_level=1)).forward, (20, 4)) > 0.95
+    # The window of the level that is named, not of the coarsest, is what `max_motion` bounds.
+    near = SemiGlobalSettings(volume_level=0, max_motion=8, search_radius=1)
+    assert share_right(match_semiglobal(*pair, near).forward, (20, 4)) < 0.1
+
+
 @pytest.mark.parametrize("changes", [{"grid_level": 0}, {"grid_level": 1, "directions": 4}, {"step": 5}])
 def test_other_grids_find_it_too(changes):
     forward = match_semiglobal(*made_pair((8, 4)), SemiGlobalSettings(**changes)).forward
@@ -236,5 +277,5 @@ def test_pyramids_that_do_not_fit():
         match_semiglobal([zeros(4, 4, 2), zeros(3, 2, 2)], [zeros(4, 4, 2), zeros(2, 2, 2)])
     with pytest.raises(PatchBatchError, match="describe both images with one model"):
         match_semiglobal([zeros(4, 4, 2)], [zeros(4, 4, 3)])
-    with pytest.raises(PatchBatchError, match="coarsest level would take"):
+    with pytest.raises(PatchBatchError, match="4 rows of the cost volume take"):
         match_semiglobal([zeros(300, 400, 1)], [zeros(300, 400, 1)])

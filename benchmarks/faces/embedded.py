@@ -160,7 +160,14 @@ def _tell(what: str, done: int, total: int) -> None:
 
 def format_table(rows: Sequence[dict[str, Any]]) -> str:
     """Return the rows as a Markdown table, percent."""
-    header = ["embedding", "verifier", "accuracy", "EER", *(f"TAR at FAR {100 * far:g} %" for far in FARS)]
+    header = [
+        "embedding",
+        "verifier",
+        "accuracy",
+        "with LFW's thresholds",
+        "EER",
+        *(f"TAR at FAR {100 * far:g} %" for far in FARS),
+    ]
     return markdown(header, [_cells(row) for row in rows], labels=2)
 
 
@@ -168,10 +175,8 @@ def _cells(row: dict[str, Any]) -> list[str]:
     folds = 100 * np.asarray(row["accuracy-folds"])
     error = folds.std(ddof=1) / np.sqrt(folds.size)
     rates = (f"{100 * row['tar'][f'{far:g}']:.1f}" for far in FARS)
+    official = f"{100 * row['accuracy-official']:.1f}"
     return [
-        row["embedding"],
-        row["verifier"],
-        f"{folds.mean():.1f} ± {error:.1f}",
-        f"{100 * row['eer']:.1f}",
-        *rates,
-    ]
+        row["embedding"], row["verifier"], f"{folds.mean():.1f} ± {error:.1f}", official,
+        f"{100 * row['eer']:.1f}", *rates,
+    ]  # fmt: skip

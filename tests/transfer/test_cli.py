@@ -1,19 +1,27 @@
 """`patchbatch-verify` as a user meets it: files, words, exit status."""
 
+import base64
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
+from xml.etree import ElementTree
 
+import cv2
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from patchbatch import progress
+from patchbatch.data.images import write_image
 from patchbatch.errors import PatchBatchError
 from patchbatch.transfer.cli import main
 from patchbatch.transfer.joint_bayesian.model import JointBayesian
+from patchbatch.transfer.verification.choice import choose_rank
 from patchbatch.transfer.verification.files import read_features, read_pair_list
 from patchbatch.transfer.verification.pairs import deal_folds, make_pairs
 from patchbatch.transfer.verification.protocol import verify, verify_source, verify_splits
@@ -103,7 +111,8 @@ def test_splits(files, capsys):
         row_fold,
         pairs,
     )
-    told = report(capsys, "test.npz", "--splits", "--folds", "4", "--count", "30", "-o", "scores.npz")
+    options = ["--splits", "--rank", "all", "--folds", "4", "--count", "30", "-o", "scores.npz"]
+    told = report(capsys, "test.npz", *options)
     assert told["accuracy"] == wanted.accuracy
     with np.load("scores.npz") as written:
         np.testing.assert_array_equal(written["score"], wanted.scores)
@@ -132,7 +141,10 @@ def test_pairs_of_unknown_truth_are_scored_and_not_judged(files, capsys):
     with open("pairs.txt", "w", encoding="utf-8") as file:
         file.write("0 1\n2 3\n")
     assert main(["bare.npy", "--pairs", "pairs.txt", "-o", "scores.csv"]) == 0
-    assert capsys.readouterr().out == "wrote scores.csv\n"
+    assert capsys.readouterr().out.splitlines() == [
+        "the 2 pairs are scored and not judged: pairs.txt does not say which pairs are the same",
+        "wrote scores.csv",
+    ]
     assert main(["bare.npy", "--pairs", "pairs.txt"]) == 1
     assert "nothing to report" in capsys.readouterr().err
 
@@ -304,7 +316,7 @@ def test_help_imports_no_torch():
 def test_an_output_never_overwrites_an_input_or_another_output(files, tmp_path, capsys):
     before = (tmp_path / "test.npz").read_bytes()
     for words, says in (
-        (["-o", "test.npz"], "test.npz: -o would overwrite the input of FEATURES"),
+        (["-o", "test.npz"], "test.npz: -o would overwrite the input of INPUT"),
         (["--train", "train.npz", "--save", "./train.npz"], "would overwrite the input of --train"),
         (["-o", "x.npz", "--json", "x.npz"], "x.npz: --json would overwrite the output of -o"),
     ):
@@ -320,3 +332,77 @@ def test_a_missing_file_is_said_before_anything_is_imported(files):
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
     assert told.stderr == "error: none.npz does not exist; check the name\n"
+
+
+def test_pairs_that_the_labels_make_of_one_kind_are_scored_all_the_same(files, capsys):
+    with open("pairs.txt", "w", encoding="utf-8") as file:
+        file.write("0 1\n6 7\n12 13\n")  # of one class each
+    assert main(["test.npz", "--pairs", "pairs.txt", "-o", "scores.npz"]) == 0
+    assert "scored and not judged: by the labels they are of one kind" in capsys.readouterr().out
+    with np.load("scores.npz") as written:
+        assert sorted(written) == ["first", "score", "second"]
+    assert main(["test.npz", "--pairs", "pairs.txt"]) == 1
+    assert "of one kind, so there is nothing to report" in capsys.readouterr().err
+
+
+def test_rank_and_shrinkage_are_chosen_on_the_training_rows_and_told(files, capsys):
+    features, labels, train = files
+    wanted = choose_rank(features[train].astype(float), labels[train])
+    told = report(capsys, "test.npz", "--train", "train.npz", "--count", "20", "--save", "m.safetensors")
+    assert told["chosen"] == [str(wanted)]
+    kept = JointBayesian.load("m.safetensors")
+    assert (kept.rank, kept.shrinkage) == (wanted.rank, wanted.shrinkage)
+    assert "chosen" not in report(
+        capsys, "test.npz", "--train", "train.npz", "--rank", "all", "--count", "20"
+    )
+
+
+def test_progress_over_folds_is_told(files, monkeypatch):
+    heard = []
+    with progress.listening(lambda *what: heard.append(what)):
+        assert main(["test.npz", "--splits", "--rank", "2", "--folds", "3", "--count", "5"]) == 0
+    assert heard == []  # the command's own listener has the word, and stderr is no terminal
+    labels = np.load("test.npz")["labels"]
+    row_fold = deal_folds(labels, 3)
+    pairs = make_pairs(labels, 5, row_fold=row_fold)
+    with progress.listening(lambda *what: heard.append(what)):
+        verify_splits(
+            JointBayesian().fit, np.load("test.npz")["features"].astype(float), labels, row_fold, pairs
+        )
+    assert heard == [("models of folds", done, 6) for done in range(1, 7)]
+
+
+def test_a_page_shows_the_worst_errors_with_their_images(files, capsys):
+    _, _, train = files
+    lines = []
+    for row in range(int((~train).sum())):
+        write_image(f"i{row}.png", np.full((200, 300), row, np.uint8))
+        lines.append(f"i{row}.png")
+    with open("images.txt", "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+    options = ["test.npz", "--count", "20", "--report", "page"]
+    assert main([*options, "--images", "images.txt", "-o", "scores.npz", "--json", "r.json"]) == 0
+    page = Path("page/index.html").read_text(encoding="utf-8")
+    with np.load("scores.npz") as written, open("r.json", encoding="utf-8") as file:
+        threshold, score, same = json.load(file)["threshold"], written["score"], written["same"]
+        accepted = np.flatnonzero((score >= threshold) & ~same)
+        worst = accepted[np.argmax(score[accepted])]
+        first, second = written["first"][worst], written["second"][worst]
+    count = int(((score < threshold) & same).sum())
+    assert f"Accepted, and not the same: {len(accepted)}, the 12 worst" in page
+    assert f"Refused, and the same: {count}" in page
+    shown = page.split("<li>")[1]
+    assert f"rows {first} and {second}" in shown
+    assert f"i{first}.png" in shown
+    codes = re.findall(r"data:image/jpeg;base64,([^\"]+)", shown)
+    pictures = [cv2.imdecode(np.frombuffer(base64.b64decode(one), np.uint8), 0) for one in codes]
+    assert [picture.shape for picture in pictures] == [(85, 128)] * 2
+    assert [round(float(picture.mean())) for picture in pictures] == [first, second]
+    for name in ("det.svg", "scores.svg"):
+        ElementTree.fromstring(Path("page", name).read_text(encoding="utf-8"))  # noqa: S314 - our own
+    assert main(options) == 0  # over an older page, and without images
+    assert "data:image" not in Path("page/index.html").read_text(encoding="utf-8")
+    with open("images.txt", "a", encoding="utf-8") as file:
+        file.write("more.png\n")
+    assert main([*options, "--images", "images.txt"]) == 1
+    assert "names 121 images but there are 120 rows" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigh
 
 from patchbatch.errors import PatchBatchError
-from patchbatch.transfer.checks import as_samples
+from patchbatch.transfer.checks import as_numpy, as_samples
 from patchbatch.transfer.parameters import PairEstimator
 
 Features = NDArray[Any]
@@ -76,7 +76,16 @@ class Cosine(PairEstimator):
         return cosines
 
     def _checked(self, x: ArrayLike, name: str) -> NDArray[Any]:
-        return as_samples(x, name, width=getattr(self, "n_features_in_", None), least=0, model="Cosine")
+        # Numbers of any size are taken: `unit_length` copes with them.
+        values = as_numpy(x, name)
+        width = getattr(self, "n_features_in_", None)
+        if values.ndim != 2:
+            raise PatchBatchError(f"{name} has shape {values.shape}; reshape it to (samples, features)")
+        if width is not None and values.shape[1] != width:
+            raise PatchBatchError(
+                f"{name} has {values.shape[1]} features, but Cosine is expecting {width} features as input"
+            )
+        return values
 
 
 class Projection:

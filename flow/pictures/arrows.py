@@ -88,7 +88,7 @@ def _paled(image: NDArray[Any]) -> Picture:
     if values.dtype.kind != "f":
         values = values.astype(np.float32) / np.iinfo(values.dtype).max
     grey = values if values.ndim == 2 else values[..., :3].mean(axis=-1)
-    dark = np.rint(110 * np.clip(grey, 0, 1)).astype(np.uint8)
+    dark: NDArray[np.uint8] = np.rint(110 * np.clip(grey, 0, 1)).astype(np.uint8)
     pale: Picture = np.repeat(dark[..., None], 3, axis=2)
     return pale
 
@@ -98,7 +98,8 @@ def _strong(moves: NDArray[np.float32]) -> NDArray[np.uint8]:
     if not len(moves):
         return np.zeros((0, 3), np.uint8)
     lengths = np.hypot(*moves.T)[:, None]
-    return flow_to_color((moves / np.maximum(lengths, 1e-6))[None], max_radius=1.0)[0]
+    colours: NDArray[np.uint8] = flow_to_color((moves / np.maximum(lengths, 1e-6))[None], max_radius=1.0)[0]
+    return colours
 
 
 def _arrow(

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow.alignment.settings import AlignmentSettings
+from flow.inputs import load_pair
+from patchbatch.data.given.images import ImageLike
 from patchbatch.data.images import to_grey
 
 _FEATURES, _LARGEST_SIDE = 4000, 1600  # features of an image, and px of the copy that they are looked for in
@@ -100,8 +102,8 @@ def is_sane(
 
 
 def find_alignment(
-    image1: NDArray[np.float32], image2: NDArray[np.float32], settings: AlignmentSettings | None = None
-) -> Alignment | None:  # fmt: skip
+    image1: ImageLike, image2: ImageLike, settings: AlignmentSettings | None = None
+) -> Alignment | None:
     """Find how image 2 is turned, zoomed and tilted against image 1.
 
     Without one, image 2 is looked at in a mirror.
@@ -112,7 +114,7 @@ def find_alignment(
     Parameters
     ----------
     image1, image2
-        `(H, W)` or `(H, W, 3)` float32 in [0, 1], of one size.
+        Of one size, as `load_pair` takes them.
     settings
         `AlignmentSettings`; None takes the defaults.
 
@@ -121,6 +123,7 @@ def find_alignment(
     None if no homography is obeyed by enough features, or if the one found hardly changes the view.
     """
     settings = settings or AlignmentSettings()
+    image1, image2 = load_pair(image1, image2)
     found = _homography(image1, image2, settings.least_inliers)
     if found is not None:
         return Alignment(found) if is_sane(found, image1.shape) else None

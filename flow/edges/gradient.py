@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from patchbatch.data.given.images import ImageLike, given_image
 from patchbatch.errors import PatchBatchError
 
 # Set on the three pairs of the EpicFlow reference, so a setting more than a finding: with a plain gradient
@@ -15,7 +16,7 @@ _SURROUND_SIGMA_PX = 10.0
 _GAIN = 5.0
 
 
-def gradient_edges(image: NDArray[np.float32]) -> NDArray[np.float32]:
+def gradient_edges(image: ImageLike) -> NDArray[np.float32]:
     """Return the strength of edges that stand out from the texture around them.
 
     The gradient (3x3 Sobel, the strongest channel; 1 across a step from black to white) less its Gaussian
@@ -25,7 +26,7 @@ def gradient_edges(image: NDArray[np.float32]) -> NDArray[np.float32]:
     Parameters
     ----------
     image
-        `(H, W)` or `(H, W, 3)` RGB float32 in [0, 1].
+        As `given_image` takes it.
 
     Returns
     -------
@@ -37,7 +38,7 @@ def gradient_edges(image: NDArray[np.float32]) -> NDArray[np.float32]:
     >>> float(gradient_edges(np.full((5, 5), 0.5, np.float32)).max())
     0.0
     """
-    colour = as_colour(image)
+    colour = as_colour(given_image(image))
     dx, dy = (
         cv2.Sobel(colour, cv2.CV_32F, order, 1 - order, scale=0.25, borderType=cv2.BORDER_REPLICATE)
         for order in (1, 0)
@@ -47,7 +48,7 @@ def gradient_edges(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.clip(salient, 0, 1), np.float32)
 
 
-def saliency(image: NDArray[np.float32]) -> NDArray[np.float32]:
+def saliency(image: ImageLike) -> NDArray[np.float32]:
     """Return how much two-dimensional structure surrounds each pixel.
 
     The square root of the smaller eigenvalue of the colour structure tensor in CIE Lab, whose chroma counts
@@ -57,7 +58,7 @@ def saliency(image: NDArray[np.float32]) -> NDArray[np.float32]:
     Parameters
     ----------
     image
-        `(H, W)` or `(H, W, 3)` RGB float32 in [0, 1].
+        As `given_image` takes it.
 
     Returns
     -------
@@ -65,7 +66,7 @@ def saliency(image: NDArray[np.float32]) -> NDArray[np.float32]:
         `(H, W)`, at least 0, in Lab units per pixel.
     """
     # Linear light, without undoing the sRGB curve: so the program prunes the same matches as this.
-    lab = cv2.cvtColor(as_colour(image), cv2.COLOR_LRGB2LAB)
+    lab = cv2.cvtColor(as_colour(given_image(image)), cv2.COLOR_LRGB2LAB)
     lab[..., 1:] *= np.exp(-1.5 * ((lab[..., :1] / 100) ** 2 - 0.6) ** 2)
     smooth = gaussian(np.asarray(lab, np.float32), 0.8)
     across = np.array([[-0.5, 0, 0.5]], np.float32)

@@ -14,6 +14,7 @@ from torch.nn.functional import interpolate as resize
 from torch.nn.functional import max_pool2d, relu
 
 from flow.edges.gradient import as_colour
+from patchbatch.data.given.images import ImageLike, given_image
 from patchbatch.data.tensor_files import read_tensors, write_tensors
 from patchbatch.errors import PatchBatchError
 
@@ -108,13 +109,13 @@ def load_edge_network(path: str) -> EdgeNetwork:
 
 
 @torch.inference_mode()
-def network_edges(image: NDArray[np.float32], weights: str | PathLike[str] = SHIPPED) -> NDArray[np.float32]:
+def network_edges(image: ImageLike, weights: str | PathLike[str] = SHIPPED) -> NDArray[np.float32]:
     """Return the strength of borders as the network sees them.
 
     Parameters
     ----------
     image
-        `(H, W)` or `(H, W, 3)` RGB float32 in [0, 1].
+        As `given_image` takes it.
     weights
         `SHIPPED`, or a file from `python -m flow.edges.train`.
 
@@ -123,6 +124,6 @@ def network_edges(image: NDArray[np.float32], weights: str | PathLike[str] = SHI
     NDArray[np.float32]
         `(H, W)` in [0, 1], as `interpolate` takes it.
     """
-    batch = torch.from_numpy(as_colour(image)).permute(2, 0, 1)[None]
+    batch = torch.from_numpy(as_colour(given_image(image))).permute(2, 0, 1)[None]
     strength: NDArray[np.float32] = torch.sigmoid(load_edge_network(str(weights))(batch))[0].numpy()
     return strength

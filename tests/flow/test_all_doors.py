@@ -6,6 +6,8 @@ import torch
 from PIL import Image
 
 import patchbatch
+from flow.alignment import find_alignment
+from flow.edges import gradient_edges, network_edges, saliency
 from flow.results.warping import warp
 from patchbatch.descriptors import DenseDescriptor, PatchDescriptor
 from patchbatch.errors import PatchBatchError
@@ -45,6 +47,10 @@ DOORS = {
     "interpolate": lambda net, image: patchbatch.interpolate(MATCHES, image)[0],
     "refine": lambda net, image: patchbatch.refine(FLOW, image, FLOATS),
     "refine, image 2": lambda net, image: patchbatch.refine(FLOW, FLOATS, image),
+    "gradient_edges": lambda net, image: gradient_edges(image),
+    "saliency": lambda net, image: saliency(image),
+    "network_edges": lambda net, image: network_edges(image),
+    "find_alignment": lambda net, image: torch.tensor(find_alignment(image, FLOATS) is None),
     "warp": lambda net, image: warp(image, FLOW),
 }  # fmt: skip
 FORMS = {

@@ -105,8 +105,8 @@ def _dlib() -> Detector:
     boxes, shape = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(points_file))
 
     def found(image: NDArray[np.uint8]) -> list[Face]:
-        # Searched at twice the size: its smallest face is 80 px.
-        return [_from_dlib(box, shape(image, box)) for box in boxes(image, 1)]
+        # Its smallest face is 80 px: where there is none, it is searched again at twice the size.
+        return [_from_dlib(box, shape(image, box)) for box in boxes(image, 0) or boxes(image, 1)]
 
     return found
 

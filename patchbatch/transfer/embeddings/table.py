@@ -94,7 +94,7 @@ EMBEDDINGS = Table(
     [
         NamedEmbedding(
             "faces-small",
-            "ours, 80 numbers, learned from 2,600 people of LFW: a demonstration",
+            "ours, 80 numbers, learned from 2,600 people of LFW: a demonstration, wrong in one pair of five",
             f"{PLACE}.named:faces_small",
             licence="MIT as the code; learned from LFW, whose photographs are for research",
         ),

@@ -45,7 +45,7 @@ BAD = [
     (["a.png", "b.png", "--gt", "none.flo"], "none.flo does not exist"),
     (["a.png", "b.png", "--gt", "unknown.flo"], "unknown.flo has no known pixel"),
     (["a.png", "b.png", "--matches-in", "text.txt"], "text.txt, line 1: 3 numbers"),
-    (["a.png", "b.png", "--initial-flow", "small.flo"], "small.flo has the shape (40, 64, 2)"),
+    (["a.png", "b.png", "--initial-flow", "small.flo"], "small.flo has shape (40, 64, 2)"),
     (["a.png", "b.png", "--edges", "small.png"], "small.png"),
     (["a.png", "b.png", "-o", "there/out.flo"], "folder there does not exist"),
     (["a.png", "b.png", "-o", "out.tga"], "does not write '.tga' files"),
@@ -63,7 +63,7 @@ BAD = [
     (["a.png", "b.png", "-o", "x" * 300 + ".flo"], "is no usable name (File name too long)"),
     (["a.png", "b.png", "--model", "compct"], "did you mean 'compact'"),
     (["a.png", "b.png", "--model", "none.safetensors"], "no weights file none.safetensors; check the name"),
-    (["a.png", "b.png", "--model", "taken"], "taken is a folder; name the weights file in it"),
+    (["a.png", "b.png", "--model", "taken"], "taken is a folder without config.json and model.safetensors"),
     (["a.png", "b.png", "--model", "mine:"], "'mine:' does not name a factory"),
     (["a.png", "b.png", "--settings", "deep.toml"], "deep.toml is not a TOML file"),
 ]

@@ -157,4 +157,4 @@ class Embedding:
 def _from_floats(image: NDArray[Any]) -> NDArray[Any]:
     if image.dtype.kind != "f" or not (image.min() >= 0 and image.max() <= 1):
         raise PatchBatchError(f"an image holds {image.dtype} beyond [0, 1]; give uint8, or floats in [0, 1]")
-    return np.rint(image * 255).astype(np.uint8)
+    return np.asarray(np.rint(image * 255), np.uint8)

@@ -96,6 +96,8 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
         refuse_others(arguments, parser, ("root", "images", "json", "plot", *COMMON), "without --train")
     check_outputs(arguments.json, arguments.plot, arguments.root)
     check_plot("--plot", arguments.plot)
+    if arguments.save is not None and arguments.save.suffix.lower() != ".safetensors":
+        raise PatchBatchError(f"{arguments.save}: the model is a .safetensors; give it that suffix")
     if not Path(arguments.root).is_dir():
         raise PatchBatchError(f"{arguments.root} does not exist; give the folder of LFW's lists")
     if arguments.embedding is not None:
@@ -106,8 +108,6 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
 def _run_embedding(arguments: argparse.Namespace, inputs: InputSettings | None) -> int:
     if arguments.save is not None:
         check_outputs(None, str(arguments.save), arguments.root)
-        if arguments.save.suffix.lower() != ".safetensors":
-            raise PatchBatchError(f"{arguments.save}: the model is a .safetensors; give it that suffix")
     benchmark = EmbeddingBenchmark(
         arguments.root, arguments.images, arguments.embedding, inputs, arguments.device, arguments.held_out,
         arguments.save,

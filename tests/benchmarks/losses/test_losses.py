@@ -63,9 +63,8 @@ def test_the_best_option_is_judged(monkeypatch, tmp_path):
             return {0.7: 10.0, 1.0: 30.0}.get(run.value, 5.0)
 
         def judged(self, run, flow):
-            return [
-                {"loss": run.loss, "margin": run.value, "seed": run.seed, "steps": run.steps, "flow": flow}
-            ]
+            named = {"loss": run.loss, "margin": run.value, "seed": run.seed, "steps": run.steps}
+            return [named | {"flow": flow, "raw-error": 5.0}]
 
     monkeypatch.setattr(study, "Study", Told)
     report = study.run(LossesBenchmark("root", (), tmp_path, losses=("cent", "drlim"), budget=TINY))

@@ -18,7 +18,7 @@ leaves the machine, and no other machine can reach the page. Ctrl-C stops it."""
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `patchbatch-flow serve`."""
-    parser = argparse.ArgumentParser(
+    parser = program.Parser(
         prog="patchbatch-flow serve", description=DESCRIPTION, epilog=PRESETS.help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip

@@ -35,7 +35,7 @@ exit status: 0 done, 1 bad input (one line on stderr), 2 wrong usage
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `patchbatch-flow show`."""
-    parser = argparse.ArgumentParser(
+    parser = program.Parser(
         prog="patchbatch-flow show", description=DESCRIPTION, epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip

@@ -28,7 +28,7 @@ TORCHSCRIPT = (".pt", ".pth", ".ts", ".torchscript")
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of `patchbatch-export`."""
-    parser = argparse.ArgumentParser(
+    parser = program.Parser(
         prog="patchbatch-export",
         description="Write a descriptor network for other programs.",
         epilog=f"{EXPORT_FORMS.help()}\n\n{EPILOG}",

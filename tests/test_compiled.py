@@ -72,6 +72,7 @@ def test_it_compiles_once_and_says_so(folder):
     assert (answer, hit, said) == (20, True, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [{"factor": 30}, {"term": 3}])
 def test_other_code_is_never_taken(folder, change):
     """A constant of its own, or of the function that it calls, in files of the same time and size."""
@@ -83,6 +84,7 @@ def test_other_code_is_never_taken(folder, change):
     assert run(folder)[:2] == (answer, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
 @pytest.mark.parametrize("damage", [b"", b"nonsense", None])
 def test_a_damaged_cache_is_made_anew(folder, suffix, damage):
@@ -95,6 +97,7 @@ def test_a_damaged_cache_is_made_anew(folder, suffix, damage):
     assert (answer, hit, said) == (20, True, "")
 
 
+@pytest.mark.slow
 def test_what_another_process_wrote_in_its_place_is_not_taken(folder):
     """Numbers of data files are given without a lock: the file may hold the code for other types."""
     run(folder)
@@ -124,6 +127,7 @@ def test_the_disk_is_full(folder, tmp_path):
     assert said.count("No space left on device") == 1 and "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_read_only_package_and_no_home(folder, tmp_path):
     """Neither beside the source nor at home: a folder for temporary files of one's own."""
     (folder / "__pycache__").write_text("a file, so that nothing can be written there, whoever one is")

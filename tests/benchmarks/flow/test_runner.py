@@ -245,6 +245,7 @@ def test_a_file_of_settings_and_a_matcher_reach_the_pipeline(tmp_path: Path) -> 
     assert settings.refinement == kitti.refinement
 
 
+@pytest.mark.slow
 def test_a_users_own_descriptor_runs_with_a_users_own_settings(
     chairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

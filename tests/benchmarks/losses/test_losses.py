@@ -77,6 +77,7 @@ def test_the_best_option_is_judged(monkeypatch, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_what_is_trained_is_not_trained_again(photos, tmp_path, monkeypatch):
     benchmark = LossesBenchmark("root", (photos,), tmp_path, losses=("cent",), budget=TINY)
     one = Run("cent", "margin", 1.0, 0, 2)

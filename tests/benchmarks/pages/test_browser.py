@@ -221,7 +221,7 @@ def test_the_keyboard_does_all(page) -> None:
     assert page.locator("#pane-left").is_visible() and page.locator("#pane-right").is_visible()
     page.keyboard.press("Escape")
     expect(page.locator("#viewer")).to_be_hidden()
-    assert page.url.endswith("#pairs")
+    expect(page).to_have_url(re.compile("#pairs$"))
     assert page.evaluate("document.activeElement.textContent") == NAMES[0]
     page.keyboard.press("n")
     expect(page.locator("#viewer")).to_be_hidden()

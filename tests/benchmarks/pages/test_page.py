@@ -192,6 +192,7 @@ def drawn(folder: Path) -> dict[str, int]:
     return {str(file.relative_to(folder)): file.stat().st_mtime_ns for file in folder.rglob("*.png")}
 
 
+@pytest.mark.slow
 def test_a_report_goes_on_with_its_run_and_is_shared_out(tmp_path: Path) -> None:
     """What is kept is not drawn again, unless its pictures are missing; two processes draw what one does."""
     folder = tmp_path / "chairs" / "data"

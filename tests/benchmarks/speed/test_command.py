@@ -28,6 +28,7 @@ def subject(preset, size=(64, 48), limit=0.0):
     return speed_stages.Subject(PatchNet(PRESETS[preset]).eval(), size, limit)
 
 
+@pytest.mark.slow
 def test_all_stages_of_a_small_pair(tmp_path, capsys):
     file = tmp_path / "speed.json"
     stages = ["describe", "match-exact", "match", "interpolate", "refine", "total"]

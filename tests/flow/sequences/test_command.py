@@ -43,6 +43,7 @@ def test_a_folder_gives_a_flow_a_pair(frames, quick, films, capsys):
     assert records[0]["matched"] == [0.9] and records[0]["warning"] is None
 
 
+@pytest.mark.slow
 def test_everything_that_can_be_asked_for(frames, quick, films, capsys):
     words = ["frames", "-o", "out", "--step", "4", "--both-ways", "--occlusion", "--confidence", ".npy"]
     assert main([*words, "--interpolate-frames", "2", "--write-as", ".npz", "--fps", "5", "-q"]) == 0

@@ -37,6 +37,7 @@ def stopping(quick, monkeypatch):
     return stop
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on_and_the_bytes_are_the_same(frames, stopping, films, capsys):
     words = ["frames", "--occlusion", "--interpolate-frames", "1"]
     stopping(100, KeyboardInterrupt())
@@ -52,6 +53,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_bytes_are_the_same(frames, stopping, f
     assert contents("out") == contents("whole")
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_left_half_is_made_anew_and_taken_away(frames, quick, films):
     assert main(["frames", "-o", "out", "-q"]) == 0
     whole = contents("out")

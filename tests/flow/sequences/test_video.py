@@ -41,6 +41,7 @@ def test_frames_come_back_in_their_order(video):
     assert all(off[number][number] < 12 for number in range(10))
 
 
+@pytest.mark.slow
 def test_a_video_says_how_long_it_is_and_how_fast(video):
     whole, third = Video(video), Video(video, 3)
     assert (whole.count, whole.fps) == (9, 25.0)
@@ -62,6 +63,7 @@ def test_a_film_that_is_not_finished_is_not_there(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_flow_of_a_video(video, tmp_path, monkeypatch, quick, films):
     monkeypatch.chdir(tmp_path)
     assert main([str(video), "-o", "out", "-q"]) == 0
@@ -71,6 +73,7 @@ def test_the_flow_of_a_video(video, tmp_path, monkeypatch, quick, films):
     assert main([str(video), "-o", "out", "-q"]) == 1  # the video is another one now
 
 
+@pytest.mark.slow
 def test_a_video_that_breaks_off_gives_what_comes_before(video, tmp_path, monkeypatch, quick, films, capsys):
     monkeypatch.chdir(tmp_path)
     whole = Video._decoded
@@ -119,6 +122,7 @@ def flows(folder, *lengths):
     return paths
 
 
+@pytest.mark.slow
 def test_one_scale_for_all_frames(tmp_path):
     files = flows(tmp_path, 1, 8, 4)
     assert common_radius(files) == 8
@@ -131,6 +135,7 @@ def test_one_scale_for_all_frames(tmp_path):
         assert np.abs(shown.astype(int) - expected).max() < 12
 
 
+@pytest.mark.slow
 def test_a_pair_without_result_is_black(tmp_path):
     first, last = flows(tmp_path, 4, 4)
     assert color_film(tmp_path / "a.mp4", [first, None, last], 25.0, 5.0) == 5

@@ -84,6 +84,7 @@ def test_two_images_become_flow_and_the_slider_moves(page, images):
     assert over.get_attribute("src").endswith("frame2.png")
 
 
+@pytest.mark.slow
 def test_a_result_can_be_saved(page, images):
     choose(page, images / "a.png", images / "b.png")
     expect(page.locator("#result")).to_be_visible(timeout=WAIT_MS)

@@ -48,14 +48,31 @@ def pages() -> list[str]:
 
 
 def public_names(package: str) -> dict[str, list[str]]:
-    """Return by package, itself and those inside it, the full names of what it exports."""
+    """Return by package, itself and those inside it, the full names of what it exports.
+
+    What it passes on from another package is left to that one's page, where that has it.
+    """
     names = {}
     for stub in sorted((ROOT / package).rglob("__init__.pyi")):
         module = stub.parent.relative_to(ROOT).as_posix().replace("/", ".")
         exported = NAME.findall(stub.read_text(encoding="utf-8"))
-        # What a package passes on from another one stands on the page of that.
-        names[module] = [f"{module}{source}.{name}" for source, name in exported if source.startswith(".")]
+        full = [
+            f"{module if source.startswith('.') else ''}{source}.{name}"
+            for source, name in exported if source != "."
+        ]  # fmt: skip
+        elsewhere = {one for other in PACKAGES if other != package for one in own_names(other)}
+        names[module] = [one for one in full if one.startswith(f"{package}.") or one not in elsewhere]
     return names
+
+
+def own_names(package: str) -> set[str]:
+    """Return the full names of what a package exports of its own."""
+    found = set()
+    for stub in (ROOT / package).rglob("__init__.pyi"):
+        module = stub.parent.relative_to(ROOT).as_posix().replace("/", ".")
+        exported = NAME.findall(stub.read_text(encoding="utf-8"))
+        found |= {f"{module}{source}.{name}" for source, name in exported if source.startswith(".")}
+    return found
 
 
 def reference(package: str) -> str:

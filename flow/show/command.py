@@ -83,7 +83,10 @@ def _run(arguments: argparse.Namespace) -> None:
     reads = [
         *(("FILE", file) for file in arguments.files), ("--gt", arguments.gt), ("--image", arguments.image),
     ]  # fmt: skip
-    check_overwriting(reads, [("-o", path) for path in outputs])
+    for path in outputs:
+        if outputs.count(path) > 1:
+            raise PatchBatchError(f"two files would both become {path}; show them one by one, with -o")
+    check_overwriting(reads, [("-o" if arguments.output else "the picture", path) for path in outputs])
     # Imported after what can be said without: it brings numpy and OpenCV.
     from flow.outputs import PICTURES  # noqa: PLC0415
     from patchbatch.data.formats import read_flow  # noqa: PLC0415

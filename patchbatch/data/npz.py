@@ -204,7 +204,7 @@ def _read_array(
     with archive.open(member) as stream:
         shape, dtype = _read_header(stream)
         expected = stream.tell() + dtype.itemsize * int(np.prod(shape, dtype=object))
-    wanted = "numbers or texts" if "U" in kinds else "real numbers"
+    wanted = "numbers or texts" if "U" in kinds else "real numbers" if "f" in kinds else "booleans or 0 and 1"
     if dtype.kind not in kinds or dtype.hasobject or not all(least <= side <= most for side in shape):
         raise PatchBatchError(f"{path}: {key} has {dtype} of shape {shape}; write {wanted}")
     held = min(member.compress_size, os.path.getsize(path))

@@ -139,16 +139,21 @@ class TrainingLoop(ABC, Generic[B]):
         progress = tqdm(total=self._schedule.steps, initial=self.step, disable=quiet, unit="step")
         since, first = time.perf_counter(), self.step
         with asked_to_stop() as stop, closing(self):
-            for batch in self.batches(workers):
-                if self.step == 0:
-                    self.prepare(batch)
-                self.update(batch)
-                progress.update()
-                progress.set_postfix(loss=f"{self.mean_loss:.5g}")
-                if self.rank == 0:
-                    self._keep_records(time.perf_counter() - since, first)
-                if stop() and self.step < self._schedule.steps:
-                    self._stop()
+            try:
+                for batch in self.batches(workers):
+                    if self.step == 0:
+                        self.prepare(batch)
+                    self.update(batch)
+                    progress.update()
+                    progress.set_postfix(loss=f"{self.mean_loss:.5g}")
+                    if self.rank == 0:
+                        self._keep_records(time.perf_counter() - since, first)
+                    if stop() and self.step < self._schedule.steps:
+                        self._stop()
+            except RuntimeError:  # of a loader whose process the same signal has ended
+                if not stop():
+                    raise
+                self._stop()
         progress.close()
         self._learner.eval()
         if self.rank == 0 and self.best is not None and self.folder is not None:

@@ -36,3 +36,9 @@ def asked_to_stop() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def leave_to_parent(_worker: int) -> None:
+    """Let a loader's process ignore signals to the whole group: its parent hears them, and ends it."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

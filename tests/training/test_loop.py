@@ -1,6 +1,8 @@
 """What every trainer has from the loop: more steps, one program a folder, the best weights, clear lines."""
 
 import logging
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -138,3 +140,36 @@ def test_without_matplotlib_a_run_says_why_there_is_no_picture(tmp_path, caplog,
     Toy(4, tmp_path).run()
     assert not (tmp_path / "losses.png").exists()
     assert any("no losses.png: it needs matplotlib" in line for line in caplog.messages)
+
+
+class Killed(Toy):
+    """Its loader is ended by a signal to the whole group, as job schedulers send it."""
+
+    def __init__(self, *given, signalled):
+        super().__init__(*given)
+        self.signalled = signalled
+
+    def batches(self, workers):
+        yield from (0, 1)
+        if self.signalled:
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Terminated.")
+
+
+def test_a_signal_that_ends_the_loader_too_keeps_what_was_learned(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        Killed(6, tmp_path, signalled=True).run()
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 2
+    with pytest.raises(RuntimeError, match="killed by signal"):
+        Killed(6, tmp_path, signalled=False).run()
+
+
+def test_loaders_leave_signals_to_their_parent():
+    code = (
+        "import os, signal; from patchbatch.training.stopping import leave_to_parent\n"
+        "leave_to_parent(0)\n"
+        "for number in (signal.SIGINT, signal.SIGTERM): os.kill(os.getpid(), number)\n"
+        "print('alive')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "alive\n"

@@ -22,6 +22,7 @@ from patchbatch.training.logs import CSV
 from patchbatch.training.loop import TrainingLoop
 from patchbatch.training.runlog import RunLog
 from patchbatch.training.schedule import make_optimizer
+from patchbatch.training.stopping import leave_to_parent
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +137,7 @@ class Trainer(TrainingLoop[Batch]):
                 self.settings.batch // self.processes,
                 num_workers=workers,
                 multiprocessing_context=context,
+                worker_init_fn=leave_to_parent,
                 prefetch_factor=4 if workers else None,
             )
         )

@@ -19,6 +19,7 @@ from patchbatch.training.loop import TrainingLoop
 from patchbatch.training.processes import place_among_processes
 from patchbatch.training.runlog import RunLog
 from patchbatch.training.schedule import make_optimizer
+from patchbatch.training.stopping import leave_to_parent
 from patchbatch.transfer.images.labelled import LabelledImages
 from patchbatch.transfer.images.splits import Split, pairs_of_people
 from patchbatch.transfer.multiverse.image_net import ImageNet, save_image_net
@@ -145,6 +146,7 @@ class ImageTrainer(TrainingLoop[Batch]):
             batch_size=None,
             num_workers=workers,
             multiprocessing_context=context,
+            worker_init_fn=leave_to_parent,
             prefetch_factor=4 if workers else None,
         )
         return iter(loader)

@@ -87,6 +87,7 @@ BAD = [
     (["text.flo"], "text.flo is not a .flo file"),
     (["frame.png"], "frame.png"),
     (["a.flo", "-o", "a.flo"], "a.flo: -o would overwrite the input of FILE"),
+    (["a.flo", "a.flo"], "two files would both become a_color.png; show them one by one, with -o"),
     (["a.flo", "-o", "x.tga"], "x.tga: pictures are .png"),
     (["a.flo", "-o", "no/x.png"], "no/x.png cannot be written"),
     (["a.flo", "--gt", "small.flo"], "small.flo is 32x8"),

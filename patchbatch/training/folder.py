@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from patchbatch.data.files import atomic_path
 from patchbatch.errors import PatchBatchError
+from patchbatch.runs.journal import flat
 
 STEPS = "train.steps"
 """The one setting that a finished run may be given more of."""
@@ -59,12 +60,12 @@ def check_same_run(record: Path, described: dict[str, Any], step: int) -> None:
     """
     folder = record.parent
     try:
-        before = _flat(json.loads(record.read_text()))
-    except (OSError, ValueError) as error:
+        before = flat(json.loads(record.read_text()))
+    except (OSError, ValueError, AttributeError) as error:  # not there, no JSON, no table
         raise PatchBatchError(
             f"{folder} holds a run whose settings cannot be read; choose another folder"
         ) from error
-    now = _flat(json.loads(json.dumps(described)))
+    now = flat(json.loads(json.dumps(described)))
     for name in {**before, **now}:
         if before.get(name) == now.get(name):
             continue
@@ -76,14 +77,6 @@ def check_same_run(record: Path, described: dict[str, Any], step: int) -> None:
                 f"{folder} holds a run with other settings {told}, at step {step}; more steps are for a run "
                 "that has come to its end"
             )
-
-
-def _flat(table: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(table, dict):
-        return {prefix[:-1]: table}
-    return {
-        name: value for key, part in table.items() for name, value in _flat(part, f"{prefix}{key}.").items()
-    }
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:

@@ -111,6 +111,7 @@ class PairEstimator(Parameters):
         return roc_curve(scores, pairs.same).area
 
     def _pair_scores(self, a: ArrayLike, b: ArrayLike) -> NDArray[Any]:
+        """Return the score of each pair of rows; every estimator has its own."""
         raise NotImplementedError
 
     def __sklearn_tags__(self) -> Any:

@@ -85,9 +85,10 @@ def test_any_other_setting_is_refused_by_name(tmp_path):
     record.write_text('{"train": {"steps": 6, "rate": 0.2}}')
     with pytest.raises(PatchBatchError, match=r"other settings \(train.rate was 0.2 and is 0.1\)"):
         check_same_run(record, {"train": {"steps": 6, "rate": 0.1}}, 6)
-    record.write_text("{")
-    with pytest.raises(PatchBatchError, match="settings cannot be read"):
-        check_same_run(record, {}, 6)
+    for damaged in ("{", "[]"):
+        record.write_text(damaged)
+        with pytest.raises(PatchBatchError, match="settings cannot be read"):
+            check_same_run(record, {}, 6)
 
 
 def test_two_programs_do_not_train_in_one_folder(tmp_path):
